@@ -1,0 +1,72 @@
+package control
+
+import "time"
+
+// Availability is what the operator wants of a media server.
+type Availability string
+
+// Only an active server is given new sessions.
+const (
+	AvailabilityActive   Availability = "active"
+	AvailabilityDraining Availability = "draining"
+	AvailabilityDrained  Availability = "drained"
+)
+
+// Status is what the fleet sees of a media server.
+type Status string
+
+// A suspect server is not given new sessions but keeps those it has.
+const (
+	StatusUp      Status = "up"
+	StatusSuspect Status = "suspect"
+	StatusDown    Status = "down"
+)
+
+// Load is what a media server carries, measured by itself and sent with each heartbeat.
+type Load struct {
+	CPU              float64 `bson:"cpu" json:"cpu"` // cores in use, 0 and up
+	MemoryBytes      int64   `bson:"memoryBytes" json:"memoryBytes"`
+	Pipelines        int     `bson:"pipelines" json:"pipelines"`
+	Endpoints        int     `bson:"endpoints" json:"endpoints"`
+	BitrateIn        int64   `bson:"bitrateIn" json:"bitrateIn"`   // bits per second
+	BitrateOut       int64   `bson:"bitrateOut" json:"bitrateOut"` // bits per second
+	PipelinesCreated int64   `bson:"pipelinesCreated" json:"-"`    // fleet pipelines ever made by this instance
+}
+
+// MediaServer is one document of the collection "mediaservers". The server itself writes identity, load and heartbeat;
+// Wrappers write status and Placed; the operator's calls write availability.
+type MediaServer struct {
+	ID           MediaServerID `bson:"_id"`
+	Instance     InstanceID    `bson:"instance"`
+	URL          string        `bson:"url"` // ws://host:port/kurento
+	Region       string        `bson:"region"`
+	Version      string        `bson:"version"`
+	Availability Availability  `bson:"availability"`
+	Status       Status        `bson:"status"`
+	Capacity     int           `bson:"capacity"` // pipelines; 0: no limit
+	Load         Load          `bson:"load"`
+	Placed       int64         `bson:"placed"` // fleet pipelines ever placed on this instance, counted before they are made
+	StartedAt    time.Time     `bson:"startedAt"`
+	HeartbeatAt  time.Time     `bson:"heartbeatAt"`
+}
+
+// Replica is one document of "restapis" or "wrappers": a running process of that service.
+type Replica struct {
+	ID          string    `bson:"_id" json:"id"`
+	Service     string    `bson:"service" json:"service"` // "restapi" or "wrapper"
+	Version     string    `bson:"version" json:"version"`
+	State       string    `bson:"state" json:"state"` // "ready" or "stopping"
+	StartedAt   time.Time `bson:"startedAt" json:"startedAt"`
+	HeartbeatAt time.Time `bson:"heartbeatAt" json:"heartbeatAt"`
+}
+
+// AuditEntry is one document of the append-only collection "audit": who did what to which object, and how it ended.
+type AuditEntry struct {
+	ID     string    `bson:"_id" json:"id"`
+	Time   time.Time `bson:"time" json:"time"`
+	Actor  string    `bson:"actor" json:"actor"`   // "key:<name>", "user:<id>", "wrapper:<id>"
+	Action string    `bson:"action" json:"action"` // "session.create", "user.remove"...
+	Object string    `bson:"object" json:"object"` // "session:<id>", "server:<id>"...
+	Reason string    `bson:"reason" json:"reason,omitempty"`
+	Result string    `bson:"result" json:"result"` // "ok" or an error code
+}

@@ -1,0 +1,155 @@
+// Package control holds the nouns that every part of Orkestro shares: sessions, users, connections, media servers, their
+// ids, states and error codes. It knows neither HTTP nor broker, database or media. Field tags spell the names under
+// which documents are stored; docs/naming.md defines the words.
+package control
+
+import "time"
+
+// SessionState says whether a session takes requests.
+type SessionState string
+
+// A session is active until it is closed; while closing its media and queues are being released.
+const (
+	SessionActive  SessionState = "active"
+	SessionClosing SessionState = "closing"
+	SessionClosed  SessionState = "closed"
+)
+
+// Session is one document of the collection "sessions": the truth about one session. SDP is kept apart, in
+// [Negotiation], because the offers of a large session exceed a document's limit.
+type Session struct {
+	ID           SessionID     `bson:"_id"`
+	State        SessionState  `bson:"state"`
+	CreatedAt    time.Time     `bson:"createdAt"`
+	CreatedBy    string        `bson:"createdBy"` // id of the create request: a second delivery recognises its own
+	Metadata     Metadata      `bson:"metadata"`
+	MaxUsers     int           `bson:"maxUsers"` // 0: no limit but the system's
+	Region       string        `bson:"region"`   // "": anywhere
+	EmptyTimeout time.Duration `bson:"emptyTimeout"`
+	Epoch        int64         `bson:"epoch"`    // how many pipelines there have been
+	Pipeline     *PipelineRef  `bson:"pipeline"` // nil before the first join
+	Users        []User        `bson:"users"`
+	Connections  []Connection  `bson:"connections"`
+	EmptySince   *time.Time    `bson:"emptySince"` // since when nobody is in it; nil while somebody is
+	ClosedAt     *time.Time    `bson:"closedAt"`
+	CloseReason  string        `bson:"closeReason"`
+	ExpireAt     *time.Time    `bson:"expireAt"` // when a closed session is forgotten and its id free again
+}
+
+// User finds a user by id, nil if it is not in the session.
+func (s *Session) User(id UserID) *User {
+	for i := range s.Users {
+		if s.Users[i].ID == id {
+			return &s.Users[i]
+		}
+	}
+	return nil
+}
+
+// Connection finds the connection of a user's present join in the present epoch, nil if there is none.
+func (s *Session) Connection(user UserID, kind ConnectionKind) *Connection {
+	for i := range s.Connections {
+		c := &s.Connections[i]
+		if c.User == user && c.Kind == kind && c.Epoch == s.Epoch {
+			return c
+		}
+	}
+	return nil
+}
+
+// Metadata is a JSON object as the caller wrote it. It is kept as text, so that every key and number comes back
+// exactly; "" means {}.
+type Metadata string
+
+// MarshalJSON gives the object itself.
+func (m Metadata) MarshalJSON() ([]byte, error) {
+	if m == "" {
+		return []byte("{}"), nil
+	}
+	return []byte(m), nil
+}
+
+// UnmarshalJSON keeps the object as it is written.
+func (m *Metadata) UnmarshalJSON(data []byte) error {
+	*m = Metadata(data)
+	return nil
+}
+
+// UserState says whether a user's media is well.
+type UserState string
+
+// A user is reconnecting while a connection of it has failed or its media server is gone.
+const (
+	UserJoined       UserState = "joined"
+	UserReconnecting UserState = "reconnecting"
+)
+
+// User is one person's presence in one session.
+type User struct {
+	ID            UserID        `bson:"id"`
+	Name          string        `bson:"name"`
+	Metadata      Metadata      `bson:"metadata"`
+	State         UserState     `bson:"state"`
+	JoinedAt      time.Time     `bson:"joinedAt"`
+	Join          JoinID        `bson:"join"`
+	Permissions   Permissions   `bson:"permissions"`
+	Streams       []Stream      `bson:"streams"`
+	Subscriptions Subscriptions `bson:"subscriptions"`
+	Failures      int           `bson:"failures"` // failed connections since media last flowed
+}
+
+// Permissions says what a user may do.
+type Permissions struct {
+	Publish   bool `bson:"publish" json:"publish"`
+	Subscribe bool `bson:"subscribe" json:"subscribe"`
+	Message   bool `bson:"message" json:"message"`
+}
+
+// StreamState says whether a stream is forwarded.
+type StreamState string
+
+// A paused stream stays known and negotiated, but nothing of it is forwarded.
+const (
+	StreamActive StreamState = "active"
+	StreamPaused StreamState = "paused"
+)
+
+// Kinds of media in a stream, in the order in which they are listed.
+const (
+	KindAudio = "audio"
+	KindVideo = "video"
+	KindData  = "data"
+)
+
+// Stream is what one user publishes under one msid. PausedKinds is the part that is paused; State is paused when all
+// of it is.
+type Stream struct {
+	ID          StreamID    `bson:"id" json:"id"`
+	User        UserID      `bson:"user" json:"user"`
+	Kinds       []string    `bson:"kinds" json:"kinds"`
+	State       StreamState `bson:"state" json:"state"`
+	PausedKinds []string    `bson:"pausedKinds" json:"pausedKinds,omitempty"`
+}
+
+// SubscriptionMode says how a user's streams are chosen.
+type SubscriptionMode string
+
+// SubscribeAll, the default, means every stream of the others; SubscribeList only those listed.
+const (
+	SubscribeAll  SubscriptionMode = "all"
+	SubscribeList SubscriptionMode = "list"
+)
+
+// Subscriptions is what a user wants to receive. The zero value means all.
+type Subscriptions struct {
+	Mode    SubscriptionMode `bson:"mode" json:"mode"`
+	Streams []Subscription   `bson:"streams" json:"streams,omitempty"`
+}
+
+// Subscription is the wish for one stream. No kinds means all of them; MaxLayer limits the simulcast or SVC layer, nil:
+// no limit.
+type Subscription struct {
+	ID       StreamID `bson:"id" json:"id"`
+	Kinds    []string `bson:"kinds" json:"kinds,omitempty"`
+	MaxLayer *int     `bson:"maxLayer" json:"maxLayer,omitempty"`
+}

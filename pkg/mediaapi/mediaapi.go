@@ -1,0 +1,116 @@
+// Package mediaapi is the JSON-RPC contract between a Wrapper and a media server, on top of the Kurento Protocol: the
+// module "orkestro" and its shapes. Two endpoint types serve the fleet's scheme of two connections a user; both hold many
+// streams and renegotiate in the same connection. Every call is idempotent, so that a redelivered request can be repeated
+// on the same or another connection:
+//
+//   - creating a pipeline for a session and epoch that has one on this server, or an endpoint for a user and join that
+//     has one in this pipeline, answers the id of the one that is there;
+//   - processOffer with a seq that was processed answers what it answered then;
+//   - processAnswer to an offer that was answered does nothing.
+//
+// The media server itself connects publish to subscribe endpoints of one pipeline, as the subscriptions say.
+package mediaapi
+
+import "github.com/orkestro/orkestro/pkg/control"
+
+// Types of the media objects that a Wrapper uses, with their module.
+const (
+	TypeMediaPipeline     = "kurento.MediaPipeline"
+	TypePublishEndpoint   = "orkestro.PublishEndpoint"
+	TypeSubscribeEndpoint = "orkestro.SubscribeEndpoint"
+)
+
+// Operations of the endpoint types.
+const (
+	OpProcessOffer     = "processOffer"     // PublishEndpoint: ProcessOffer -> ProcessedOffer
+	OpSetPaused        = "setPaused"        // PublishEndpoint: SetPaused -> void
+	OpProcessAnswer    = "processAnswer"    // SubscribeEndpoint: ProcessAnswer -> void
+	OpRequestOffer     = "requestOffer"     // SubscribeEndpoint: RequestOffer -> void; the offer comes as an event
+	OpSetSubscriptions = "setSubscriptions" // SubscribeEndpoint: SetSubscriptions -> void
+	OpStop             = "stop"             // SubscribeEndpoint: no media until requestOffer -> void
+	OpAddICECandidates = "addIceCandidates" // both: AddICECandidates -> void
+)
+
+// Tags that a fleet pipeline carries.
+const (
+	TagSession = "session"
+	TagEpoch   = "epoch"
+)
+
+// PipelineParams are the constructorParams of a MediaPipeline of the fleet; all empty for anybody else's.
+type PipelineParams struct {
+	Session control.SessionID `json:"session,omitempty"`
+	Epoch   int64             `json:"epoch,omitempty"`
+}
+
+// EndpointParams are the constructorParams of the two endpoint types. Subscriptions is for SubscribeEndpoint only.
+type EndpointParams struct {
+	MediaPipeline string                 `json:"mediaPipeline"`
+	User          control.UserID         `json:"user"`
+	Join          control.JoinID         `json:"join"`
+	Subscriptions *control.Subscriptions `json:"subscriptions,omitempty"`
+}
+
+// ProcessOffer are the parameters of processOffer. An offer with another SDP session id (RFC 8866 section 5.2) than the
+// one before is of a fresh peer connection, which replaces the old one.
+type ProcessOffer struct {
+	Offer string `json:"offer"`
+	Seq   int64  `json:"seq"`
+}
+
+// ProcessedOffer is the result of processOffer: the answer, with all host candidates, and the streams that the offer
+// publishes.
+type ProcessedOffer struct {
+	Seq     int64             `json:"seq"`
+	Answer  string            `json:"answer"`
+	Streams []PublishedStream `json:"streams"`
+}
+
+// PublishedStream is one stream of an offer; its id is [control.StreamIDFor] the user and msid.
+type PublishedStream struct {
+	ID    control.StreamID `json:"id"`
+	Kinds []string         `json:"kinds"`
+}
+
+// SetPaused are the parameters of setPaused: PausedKinds is the whole of what is paused from now on, none: nothing.
+type SetPaused struct {
+	Stream      control.StreamID `json:"stream"`
+	PausedKinds []string         `json:"pausedKinds"`
+}
+
+// ProcessAnswer are the parameters of processAnswer.
+type ProcessAnswer struct {
+	Answer string `json:"answer"`
+	Seq    int64  `json:"seq"`
+}
+
+// RequestOffer are the parameters of requestOffer: Fresh starts a new peer connection.
+type RequestOffer struct {
+	Fresh      bool `json:"fresh"`
+	ICERestart bool `json:"iceRestart"`
+}
+
+// SetSubscriptions are the parameters of setSubscriptions.
+type SetSubscriptions struct {
+	Subscriptions control.Subscriptions `json:"subscriptions"`
+}
+
+// AddICECandidates are the parameters of addIceCandidates; End marks the last.
+type AddICECandidates struct {
+	Candidates []control.Candidate `json:"candidates"`
+	End        bool                `json:"end"`
+}
+
+// ErrorCode is a code of the Kurento Protocol (section 4 of it) or of JSON-RPC 2.0.
+type ErrorCode int
+
+// The codes that a Wrapper tells apart.
+const (
+	CodeNotEnoughResources ErrorCode = 40009
+	CodeObjectNotFound     ErrorCode = 40101
+	CodeSDPParse           ErrorCode = 40201
+	CodeSDPProcessOffer    ErrorCode = 40205
+	CodeSDPProcessAnswer   ErrorCode = 40206
+	CodeNotOfferGenerated  ErrorCode = 40209
+	CodeICEAddCandidate    ErrorCode = 40401
+)

@@ -1,0 +1,41 @@
+package message
+
+import "github.com/orkestro/orkestro/pkg/control"
+
+// Types of media events, published by a media server to the queue of the session that the pipeline is tagged with.
+const (
+	TypeMediaOffer     = "media-offer"     // MediaOffer
+	TypeMediaState     = "media-state"     // MediaState
+	TypeMediaCandidate = "media-candidate" // MediaCandidate
+)
+
+// EndpointEvent names the endpoint that an event is about. Every media event begins with it.
+type EndpointEvent struct {
+	Presence
+	Kind     control.ConnectionKind `json:"kind"`
+	Epoch    int64                  `json:"epoch"`
+	Pipeline string                 `json:"pipeline"`
+	Endpoint string                 `json:"endpoint"`
+}
+
+// MediaOffer is a new offer of a subscribe endpoint; Seq counts its offers from 1.
+type MediaOffer struct {
+	EndpointEvent
+	Seq int64  `json:"seq"`
+	SDP string `json:"sdp"`
+}
+
+// MediaState is a change of an endpoint's connection state. Number counts the events of the endpoint from 1, so that an
+// older one that arrives late is recognised.
+type MediaState struct {
+	EndpointEvent
+	Number int64                   `json:"number"`
+	State  control.ConnectionState `json:"state"`
+}
+
+// MediaCandidate is a candidate of the media server that its SDP did not hold yet, or the end of them.
+type MediaCandidate struct {
+	EndpointEvent
+	Candidate *control.Candidate `json:"candidate,omitempty"`
+	End       bool               `json:"end,omitempty"`
+}

@@ -1,0 +1,164 @@
+// Package message is the contract on the broker: the names of queues and exchanges, the types of messages and the shapes
+// of their bodies. Three kinds travel: requests (REST replica to Wrapper), media events (media server to Wrapper) and
+// user messages (to clients, shaped by the HTTP API contract). Bodies are JSON; Version is the schema version of them
+// all. Fields are added, never renamed, so that two releases run beside each other.
+package message
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// Version is the schema version that this build writes.
+const Version = 1
+
+// Types of requests. CreateSession goes to [WrapperQueue], the others to the queue of their session. The id of the
+// message is the id of the request; a repeated request has the same id.
+const (
+	TypeCreateSession    = "create-session"    // CreateSession -> SessionCreated
+	TypeCloseSession     = "close-session"     // CloseSession -> no result
+	TypeJoin             = "join"              // Join -> Joined
+	TypeLeave            = "leave"             // Leave -> no result
+	TypePublish          = "publish"           // Publish -> Answered
+	TypeUnpublish        = "unpublish"         // Unpublish -> no result
+	TypeSubscribeAnswer  = "subscribe-answer"  // SubscribeAnswer -> no result
+	TypeRequestOffer     = "request-offer"     // RequestOffer -> no result
+	TypeUnsubscribe      = "unsubscribe"       // Presence -> no result
+	TypeAddCandidates    = "add-candidates"    // AddCandidates -> no result
+	TypeSetSubscriptions = "set-subscriptions" // SetSubscriptions -> no result
+	TypePauseStream      = "pause-stream"      // PauseStream -> no result
+	TypeSync             = "sync"              // Presence: make the queue again if need be and send sync -> no result
+)
+
+// CreateSession asks for a session. Its id is unique; the same request again finds the session of the first.
+type CreateSession struct {
+	ID           control.SessionID `json:"id"`
+	Metadata     control.Metadata  `json:"metadata"`
+	MaxUsers     int               `json:"maxUsers"`
+	Region       string            `json:"region"`
+	EmptyTimeout time.Duration     `json:"emptyTimeout"` // nanoseconds
+	Actor        string            `json:"actor"`
+}
+
+// CloseSession ends a session for everybody. Reason is "deleted" or "empty".
+type CloseSession struct {
+	Reason string `json:"reason"`
+	Actor  string `json:"actor"`
+}
+
+// Presence names the user that a request is about. Join is the presence under which the request was accepted; the
+// Wrapper drops a request of an earlier one. Every request below begins with it.
+type Presence struct {
+	User control.UserID `json:"user"`
+	Join control.JoinID `json:"join"`
+}
+
+// Join brings a user into the session. The id of the message is the new JoinID. Replaces is the join that a rejoin takes
+// the place of, "" for a user that was not there; KeepProfile leaves name, metadata and permissions as they are (rejoin
+// by the user's own token).
+type Join struct {
+	User        control.UserID      `json:"user"`
+	Replaces    control.JoinID      `json:"replaces"`
+	KeepProfile bool                `json:"keepProfile"`
+	Name        string              `json:"name"`
+	Metadata    control.Metadata    `json:"metadata"`
+	Permissions control.Permissions `json:"permissions"`
+}
+
+// Joined is the result of Join.
+type Joined struct {
+	User     control.User `json:"user"`
+	Rejoined bool         `json:"rejoined"`
+	Epoch    int64        `json:"epoch"`
+}
+
+// Leave takes a user out. Reason is "left", "removed" or "timeout".
+type Leave struct {
+	Presence
+	Reason string `json:"reason"`
+	Actor  string `json:"actor"`
+}
+
+// Publish is an offer on the publish connection.
+type Publish struct {
+	Presence
+	Epoch int64  `json:"epoch"`
+	Seq   int64  `json:"seq"`
+	SDP   string `json:"sdp"`
+}
+
+// Answered is the result of Publish.
+type Answered struct {
+	Epoch int64  `json:"epoch"`
+	Seq   int64  `json:"seq"`
+	SDP   string `json:"sdp"`
+}
+
+// Unpublish stops publishing; offers up to seq UpTo, even if they are handled later, are void.
+type Unpublish struct {
+	Presence
+	UpTo int64 `json:"upTo"`
+}
+
+// SubscribeAnswer is the answer to the server's offer Seq.
+type SubscribeAnswer struct {
+	Presence
+	Epoch int64  `json:"epoch"`
+	Seq   int64  `json:"seq"`
+	SDP   string `json:"sdp"`
+}
+
+// RequestOffer asks for a new offer on the subscribe connection.
+type RequestOffer struct {
+	Presence
+	Epoch      int64 `json:"epoch"`
+	Fresh      bool  `json:"fresh"`
+	ICERestart bool  `json:"iceRestart"`
+}
+
+// AddCandidates brings trickled candidates of the client.
+type AddCandidates struct {
+	Presence
+	Kind       control.ConnectionKind `json:"kind"`
+	Epoch      int64                  `json:"epoch"`
+	Candidates []control.Candidate    `json:"candidates"`
+	End        bool                   `json:"end"`
+}
+
+// SetSubscriptions chooses what the user receives.
+type SetSubscriptions struct {
+	Presence
+	Subscriptions control.Subscriptions `json:"subscriptions"`
+}
+
+// PauseStream pauses or resumes a stream, or only some kinds of it (none: all).
+type PauseStream struct {
+	Presence
+	Stream control.StreamID `json:"stream"`
+	Paused bool             `json:"paused"`
+	Kinds  []string         `json:"kinds"`
+}
+
+// TypeReply answers a request, on the queue that it named; Correlation is the request's id.
+const TypeReply = "reply"
+
+// Reply is a result, or an error when Code is not empty.
+type Reply struct {
+	Code         control.Code    `json:"code,omitempty"`
+	Detail       string          `json:"detail,omitempty"`
+	RetryAfterMS int64           `json:"retryAfterMs,omitempty"`
+	Result       json.RawMessage `json:"result,omitempty"`
+}
+
+// TypeTakeMailbox tells every REST replica that Replica is about to read a user's queue: whoever else reads it ends its
+// poll and lets go. Sent to [RestAPIExchange].
+const TypeTakeMailbox = "take-mailbox"
+
+// TakeMailbox is the body of [TypeTakeMailbox].
+type TakeMailbox struct {
+	Session control.SessionID `json:"session"`
+	User    control.UserID    `json:"user"`
+	Replica string            `json:"replica"`
+}

@@ -1,0 +1,114 @@
+// Package store is the truth in MongoDB, and the only package that knows its driver. One file a collection. Every write
+// is a partial update with a guard in its filter; a lost guard is reported as [ErrGuard] and is not a failure: somebody
+// else already did it, or the world moved on. Nothing reads a document, changes it and writes it back.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// Results that callers test for with errors.Is.
+var (
+	// ErrGuard: the guard of a write did not match, nothing was written.
+	ErrGuard = errors.New("store: guard did not match")
+	// ErrNotFound: there is no such document.
+	ErrNotFound = errors.New("store: not found")
+)
+
+const (
+	// serverSelectionTimeout: an election takes a few seconds; requests give up after 5 s (HTTP API contract).
+	serverSelectionTimeout = 4 * time.Second
+	// operationTimeout bounds each call whose context has no deadline of its own.
+	operationTimeout = 5 * time.Second
+)
+
+// Store is one connection to the database with its collections. Safe for concurrent use.
+type Store struct {
+	client *mongo.Client
+	db     *mongo.Database
+
+	Sessions     *Sessions
+	Negotiations *Negotiations
+	Presence     *Presence
+	MediaServers *MediaServers
+	RestAPIs     *Replicas
+	Wrappers     *Replicas
+	Idempotency  *Idempotency
+	Audit        *Audit
+}
+
+// Open connects to the MongoDB deployment at url (a replica set, for change streams) and makes the indexes. It retries
+// nothing itself; the driver does. Close ends it.
+func Open(ctx context.Context, url, database string) (*Store, error) {
+	client, err := mongo.Connect(ctx, options.Client().
+		ApplyURI(url).
+		SetRegistry(newRegistry()).
+		SetWriteConcern(writeconcern.Majority()).
+		SetReadConcern(readconcern.Majority()).
+		SetReadPreference(readpref.Primary()).
+		SetRetryWrites(true).
+		SetTimeout(operationTimeout).
+		SetServerSelectionTimeout(serverSelectionTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	db := client.Database(database)
+	s := &Store{
+		client:       client,
+		db:           db,
+		Sessions:     &Sessions{c: db.Collection("sessions")},
+		Negotiations: &Negotiations{c: db.Collection("negotiations")},
+		Presence:     &Presence{c: db.Collection("presence")},
+		MediaServers: &MediaServers{c: db.Collection("mediaservers")},
+		RestAPIs:     &Replicas{c: db.Collection("restapis")},
+		Wrappers:     &Replicas{c: db.Collection("wrappers")},
+		Idempotency:  &Idempotency{c: db.Collection("idempotency")},
+		Audit:        &Audit{c: db.Collection("audit")},
+	}
+	if err := ensureIndexes(ctx, db); err != nil {
+		_ = client.Disconnect(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// Ping is nil while the primary answers.
+func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, readpref.Primary()) }
+
+// Close disconnects.
+func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+
+// coded turns a driver error into one with a code: nothing found and lost guards stay as they are, what trying again may
+// mend becomes unavailable.
+func coded(doing string, err error) error {
+	switch {
+	case err == nil, errors.Is(err, ErrGuard), errors.Is(err, ErrNotFound):
+		return err
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return ErrNotFound
+	case mongo.IsNetworkError(err), mongo.IsTimeout(err), isUnreachable(err):
+		return &control.Error{
+			Code: control.CodeUnavailable, Detail: "the database cannot be reached", RetryAfter: time.Second,
+			Err: fmt.Errorf("%s: %w", doing, err),
+		}
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+}
+
+func isUnreachable(err error) bool {
+	var server mongo.ServerError
+	return errors.As(err, &server) &&
+		(server.HasErrorLabel("RetryableWriteError") || server.HasErrorLabel("NetworkError"))
+}

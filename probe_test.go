@@ -1,0 +1,21 @@
+package orkestro
+import (
+ _ "github.com/256dpi/lungo/mongokit"
+ _ "github.com/256dpi/lungo/bsonkit"
+ _ "go.mongodb.org/mongo-driver/mongo"
+ _ "github.com/pion/webrtc/v4"
+ _ "github.com/danielgtaylor/huma/v2/adapters/humachi"
+ _ "github.com/alecthomas/kong"
+ _ "github.com/coder/websocket"
+ _ "github.com/golang-jwt/jwt/v5"
+ _ "github.com/go-chi/cors"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "golang.org/x/sync/errgroup"
+ _ "pgregory.net/rapid"
+ _ "go.uber.org/goleak"
+ _ "github.com/google/go-cmp/cmp"
+ _ "github.com/chromedp/chromedp"
+ _ "github.com/rabbitmq/amqp091-go"
+ _ "golang.org/x/time/rate"
+ _ "github.com/pion/interceptor/pkg/nack"
+)
