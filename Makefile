@@ -1,0 +1,61 @@
+# Everything a developer does here has a target; CI runs exactly these (.ci/run).
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_VERSION := v2.5.0
+LINTER := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/orkestro/orkestro/pkg/buildinfo.version=$(VERSION)
+FUZZTIME ?= 20s
+
+.PHONY: help dev test test-short test-js build lint fmt bench fuzz deps clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: ## Run the whole fleet in one process: demo page, API and operator's page on http://127.0.0.1:8080
+	@go run ./cmd/orkestro dev
+
+test: deps test-js ## Run every test with the race detector, real RabbitMQ and a real browser included
+	go test -race -shuffle=on -timeout=15m ./...
+
+test-short: ## Run the tests that need nothing installed and little time
+	go test -short -shuffle=on ./...
+
+test-js: ## Run the tests of the JavaScript client
+	@if command -v node >/dev/null; then cd clients/js && node --test; \
+	elif [ -n "$${CI:-}" ]; then echo "node is missing" >&2; exit 1; \
+	else echo "node is missing: the tests of clients/js are skipped"; fi
+
+build: ## Build the four programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/orkestro ./services/restapi ./services/wrapper ./services/mediaserver
+
+lint: $(LINTER) ## Check style and habits
+	$(LINTER) run ./...
+
+fmt: $(LINTER) ## Format everything
+	$(LINTER) fmt ./...
+
+$(LINTER):
+	@mkdir -p $(@D)
+	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(@D)/golangci-lint $@
+
+bench: ## Measure the whole system on this machine
+	go run ./tests/bench
+
+fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME (20s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+			echo "$$file $$name"; \
+			go test -run='^$$' -fuzz="^$$name$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
+		done; \
+	done
+
+deps: ## Install what the tests use besides Go, from Debian packages, where that is possible
+	@bash .ci/deps
+
+clean: ## Remove what was built
+	rm -rf bin artifacts
