@@ -1,6 +1,7 @@
 // Package broker is the message broker as Orkestro's services see it: durable queues, fan-out exchanges, confirmed
 // publishing, competing consumers, and mailboxes that keep what is not acknowledged. Package broker/amqp is RabbitMQ,
-// package broker/memory the same semantics within one process; package broker/brokertest is the contract that both pass.
+// package broker/memory the same semantics within one process; package broker/brokertest is the contract that both
+// pass.
 package broker
 
 import (
@@ -29,16 +30,26 @@ type Message struct {
 	Type        string // see package message
 	Session     string
 	User        string
-	Time        time.Time
-	Version     int    // schema version of Body
-	TraceParent string // W3C trace context, "" if there is none
-	ReplyTo     string // queue that the sender wants an answer on, "" for none
-	Correlation string // in an answer: the ID of the request
-	Transient   bool   // may be lost in a broker restart
-	Body        []byte // JSON
+	Time        time.Time // kept to the millisecond
+	Version     int       // schema version of Body
+	TraceParent string    // W3C trace context, "" if there is none
+	ReplyTo     string    // queue that the sender wants an answer on, "" for none
+	Correlation string    // in an answer: the ID of the request
+	Transient   bool      // may be lost in a broker restart
+	Body        []byte    // JSON
+	Failure     *Failure  // why it lies in the dead-letter queue, nil anywhere else
 }
 
-// Delivery is a message handed to a consumer. Attempts counts earlier tries that failed or were lost with their consumer.
+// Failure says why a message was given up.
+type Failure struct {
+	Queue    string // where it came from
+	Reason   string
+	Time     time.Time
+	Attempts int // how often it was tried
+}
+
+// Delivery is a message handed to a consumer. Attempts counts earlier tries that failed or were lost with their
+// consumer.
 type Delivery struct {
 	Message
 	Attempts int
@@ -47,7 +58,7 @@ type Delivery struct {
 // Queue describes a durable queue. Declaring is idempotent; the same name always comes with the same settings.
 type Queue struct {
 	Name      string
-	Expires   time.Duration // deleted when unused (no consumer) for so long; 0: never
+	Expires   time.Duration // deleted when unused (no consumer, not declared again) for so long; 0: never
 	MaxLength int           // messages; publishing to a full queue is [ErrFull]. 0: no limit
 	// Exclusive gives a mailbox that opens while another is open nothing until the other is closed or lost
 	// (RabbitMQ: x-single-active-consumer), so that order survives a change of reader.
@@ -122,8 +133,8 @@ type Mailbox interface {
 	Close() error
 }
 
-// MailboxDelivery is one message held by a mailbox. Ack removes it from the queue for good; it returns when the request is
-// on its way, and an error only if the mailbox is lost (then the message comes again).
+// MailboxDelivery is one message held by a mailbox. Ack removes it from the queue for good; it returns when the request
+// is on its way, and an error only if the mailbox is lost (then the message comes again).
 type MailboxDelivery struct {
 	Message
 	Ack func() error
@@ -152,6 +163,6 @@ type permanentError struct{ err error }
 func (p *permanentError) Error() string { return p.err.Error() }
 func (p *permanentError) Unwrap() error { return p.err }
 
-// DeadLetterQueue holds what failed too often. Its messages keep their envelope and body, with the reason and the queue
-// they came from added.
+// DeadLetterQueue holds what failed too often, declared when the first message needs it. Its messages keep their
+// envelope and body, with [Failure] added.
 const DeadLetterQueue = "orkestro.dead"
