@@ -51,6 +51,8 @@ type Connection struct {
 	State     ConnectionState `bson:"state"`
 	StateSeq  int64           `bson:"stateSeq"` // number of the event that State came with: older ones are ignored
 	ChangedAt time.Time       `bson:"changedAt"`
+	// RequestedBy is the id of the last request to offer or to stop (subscribe): older ones are ignored.
+	RequestedBy string `bson:"requestedBy"`
 }
 
 // Negotiation is the SDP of one connection, one document of the collection "negotiations" with the id
@@ -74,10 +76,12 @@ type Negotiation struct {
 	UpdatedAt   time.Time      `bson:"updatedAt"`
 }
 
-// SDPAnswer is what the offer Seq was answered with.
+// SDPAnswer is what the offer Seq was answered with: an SDP, or the Code and Detail of why there is none.
 type SDPAnswer struct {
-	Seq int64  `bson:"seq"`
-	SDP string `bson:"sdp"`
+	Seq    int64  `bson:"seq"`
+	SDP    string `bson:"sdp"`
+	Code   Code   `bson:"code"`
+	Detail string `bson:"detail"`
 }
 
 // NegotiationID is the document id of a connection's [Negotiation].

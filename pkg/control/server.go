@@ -48,6 +48,7 @@ type MediaServer struct {
 	Placed       int64         `bson:"placed"` // fleet pipelines ever placed on this instance, counted before they are made
 	StartedAt    time.Time     `bson:"startedAt"`
 	HeartbeatAt  time.Time     `bson:"heartbeatAt"`
+	Lost         InstanceID    `bson:"lost"` // the last instance whose loss was acted on
 }
 
 // Replica is one document of "restapis" or "wrappers": a running process of that service.

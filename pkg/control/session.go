@@ -29,6 +29,7 @@ type Session struct {
 	Epoch        int64         `bson:"epoch"`    // how many pipelines there have been
 	Pipeline     *PipelineRef  `bson:"pipeline"` // nil before the first join
 	Users        []User        `bson:"users"`
+	Leaving      []User        `bson:"-"` // those of users that are being taken out: see User.Leaving
 	Connections  []Connection  `bson:"connections"`
 	EmptySince   *time.Time    `bson:"emptySince"` // since when nobody is in it; nil while somebody is
 	ClosedAt     *time.Time    `bson:"closedAt"`
@@ -95,7 +96,11 @@ type User struct {
 	Permissions   Permissions   `bson:"permissions"`
 	Streams       []Stream      `bson:"streams"`
 	Subscriptions Subscriptions `bson:"subscriptions"`
-	Failures      int           `bson:"failures"` // failed connections since media last flowed
+	SubscribedBy  string        `bson:"subscribedBy"` // id of the request that set Subscriptions: older ones are ignored
+	Failures      int           `bson:"failures"`     // failed connections since media last flowed
+	// Leaving is the reason why this user is being taken out. From then on it is no longer in the session: a session that
+	// was read has it in Leaving, not in Users. It is kept until everybody has been told.
+	Leaving string `bson:"leaving"`
 }
 
 // Permissions says what a user may do.
@@ -122,13 +127,17 @@ const (
 )
 
 // Stream is what one user publishes under one msid. PausedKinds is the part that is paused; State is paused when all
-// of it is.
+// of it is. The ids of the messages about it are kept, so that whoever has to tell of it again uses the same.
 type Stream struct {
 	ID          StreamID    `bson:"id" json:"id"`
 	User        UserID      `bson:"user" json:"user"`
 	Kinds       []string    `bson:"kinds" json:"kinds"`
 	State       StreamState `bson:"state" json:"state"`
 	PausedKinds []string    `bson:"pausedKinds" json:"pausedKinds,omitempty"`
+	PausedBy    string      `bson:"pausedBy" json:"-"` // id of the request that paused or resumed last: older ones are ignored
+	Join        JoinID      `bson:"join" json:"-"`     // of the user when it published this
+	Added       string      `bson:"added" json:"-"`    // id of the message stream-added that told of it
+	Updated     string      `bson:"updated" json:"-"`  // id of the last message stream-updated about it, "" for none
 }
 
 // SubscriptionMode says how a user's streams are chosen.

@@ -30,6 +30,7 @@ const (
 	TypeSetSubscriptions = "set-subscriptions" // SetSubscriptions -> no result
 	TypePauseStream      = "pause-stream"      // PauseStream -> no result
 	TypeSync             = "sync"              // Presence: make the queue again if need be and send sync -> no result
+	TypeRebuild          = "rebuild"           // Rebuild, among Wrappers -> no result
 )
 
 // CreateSession asks for a session. Its id is unique; the same request again finds the session of the first.
@@ -40,6 +41,11 @@ type CreateSession struct {
 	Region       string            `json:"region"`
 	EmptyTimeout time.Duration     `json:"emptyTimeout"` // nanoseconds
 	Actor        string            `json:"actor"`
+}
+
+// SessionCreated is the result of CreateSession: the session as it was inserted.
+type SessionCreated struct {
+	Session control.Session `json:"session"`
 }
 
 // CloseSession ends a session for everybody. Reason is "deleted" or "empty".
@@ -139,6 +145,15 @@ type PauseStream struct {
 	Stream control.StreamID `json:"stream"`
 	Paused bool             `json:"paused"`
 	Kinds  []string         `json:"kinds"`
+}
+
+// Rebuild replaces a pipeline that is lost: its server died, or no longer has it. Epoch is that of the lost pipeline;
+// a session that has moved on needs only what is left to do of it. Reason is "server-down" or "relocating".
+type Rebuild struct {
+	Epoch    int64  `json:"epoch"`
+	Pipeline string `json:"pipeline"`
+	Gone     bool   `json:"gone"` // the pipeline is gone although its server is up
+	Reason   string `json:"reason"`
 }
 
 // TypeReply answers a request, on the queue that it named; Correlation is the request's id.

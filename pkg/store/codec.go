@@ -67,8 +67,18 @@ func readString(r bsonrw.ValueReader) (string, error) {
 	return r.ReadString()
 }
 
-// attach gives the endpoints of the session's present epoch the pipeline they are in, so that they can be used.
+// attach completes a session that was read: endpoints of the present epoch get the pipeline they are in, so that they can
+// be used, and users that are being taken out are set apart.
 func attach(s *control.Session) {
+	users := s.Users
+	s.Users = make([]control.User, 0, len(users))
+	for _, u := range users {
+		if u.Leaving != "" {
+			s.Leaving = append(s.Leaving, u)
+		} else {
+			s.Users = append(s.Users, u)
+		}
+	}
 	if s.Pipeline == nil {
 		return
 	}

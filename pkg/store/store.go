@@ -54,6 +54,8 @@ func Open(ctx context.Context, url, database string) (*Store, error) {
 	client, err := mongo.Connect(ctx, options.Client().
 		ApplyURI(url).
 		SetRegistry(newRegistry()).
+		// An array is never null, so that elements can be pushed to it.
+		SetBSONOptions(&options.BSONOptions{NilSliceAsEmpty: true}).
 		SetWriteConcern(writeconcern.Majority()).
 		SetReadConcern(readconcern.Majority()).
 		SetReadPreference(readpref.Primary()).
