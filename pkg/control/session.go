@@ -95,6 +95,7 @@ type User struct {
 	Join          JoinID        `bson:"join"`
 	Permissions   Permissions   `bson:"permissions"`
 	Streams       []Stream      `bson:"streams"`
+	StreamsRev    int64         `bson:"streamsRev"` // counts the changes of Streams: a guard of their writers
 	Subscriptions Subscriptions `bson:"subscriptions"`
 	SubscribedBy  string        `bson:"subscribedBy"` // id of the request that set Subscriptions: older ones are ignored
 	Failures      int           `bson:"failures"`     // failed connections since media last flowed

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -9,15 +11,74 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Sessions is the collection "sessions". Safe for concurrent use.
+// Sessions is the collection "sessions". Every method that writes returns [ErrGuard] when its guard does not match. Safe
+// for concurrent use.
 type Sessions struct{ c *mongo.Collection }
 
 // Get reads one session, in whatever state it is. Errors: [ErrNotFound].
 func (s *Sessions) Get(ctx context.Context, id control.SessionID) (*control.Session, error) {
 	var session control.Session
-	if err := s.c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&session); err != nil {
-		return nil, coded("read session "+string(id), err)
+	if err := s.c.FindOne(ctx, byID(id)).Decode(&session); err != nil {
+		return nil, coded(fmt.Sprintf("read session %s", id), err)
 	}
 	attach(&session)
 	return &session, nil
+}
+
+// Insert adds a session; the guard is that its id is free.
+func (s *Sessions) Insert(ctx context.Context, session control.Session) error {
+	_, err := s.c.InsertOne(ctx, session)
+	if mongo.IsDuplicateKeyError(err) {
+		return ErrGuard
+	}
+	return coded(fmt.Sprintf("insert session %s", session.ID), err)
+}
+
+// DeleteExpired forgets a closed session whose time is up, which frees its id; one that is not is left alone.
+func (s *Sessions) DeleteExpired(ctx context.Context, id control.SessionID, now time.Time) error {
+	_, err := s.c.DeleteOne(ctx, bson.M{"_id": id, "state": control.SessionClosed, "expireAt": bson.M{"$lte": now}})
+	return coded(fmt.Sprintf("delete expired session %s", id), err)
+}
+
+// SetPipeline gives a session that is at epoch its next pipeline, under epoch+1. The connections of the pipeline before
+// end with it; the users named lost media by that and are reconnecting.
+func (s *Sessions) SetPipeline(
+	ctx context.Context, id control.SessionID, epoch int64, pipeline control.PipelineRef, reconnecting []control.UserID,
+) error {
+	set := bson.M{"epoch": epoch + 1, "pipeline": pipeline, "connections": []control.Connection{}}
+	var filters []any
+	if len(reconnecting) > 0 {
+		set["users.$[u].state"] = control.UserReconnecting
+		filters = append(filters, bson.M{"u.id": bson.M{"$in": reconnecting}})
+	}
+	return s.update(ctx, "set the pipeline of", id,
+		bson.M{"state": control.SessionActive, "epoch": epoch}, bson.M{"$set": set}, filters...)
+}
+
+// MarkClosing begins the end of an active session; onlyEmpty adds the guard that nobody is in it.
+func (s *Sessions) MarkClosing(ctx context.Context, id control.SessionID, reason string, onlyEmpty bool) error {
+	guard := bson.M{"state": control.SessionActive}
+	if onlyEmpty {
+		guard["users"] = bson.M{"$size": 0}
+	}
+	return s.update(ctx, "begin to close", id, guard,
+		bson.M{"$set": bson.M{"state": control.SessionClosing, "closeReason": reason}})
+}
+
+// MarkClosed ends a session that is closing. It is forgotten at expireAt.
+func (s *Sessions) MarkClosed(ctx context.Context, id control.SessionID, now, expireAt time.Time) error {
+	return s.update(ctx, "close", id, bson.M{"state": control.SessionClosing},
+		bson.M{"$set": bson.M{"state": control.SessionClosed, "closedAt": now, "expireAt": expireAt}})
+}
+
+// update is one guarded update of one session; doing and the id say in an error what was being done. Array filters go by
+// the names u (user), c (connection) and s (stream).
+func (s *Sessions) update(
+	ctx context.Context, doing string, id control.SessionID, guard, update bson.M, arrayFilters ...any,
+) error {
+	filter := bson.M{"_id": id}
+	for key, value := range guard {
+		filter[key] = value
+	}
+	return updateOne(ctx, s.c, fmt.Sprintf("%s session %s", doing, id), filter, update, arrayFilters...)
 }

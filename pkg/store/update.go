@@ -15,7 +15,7 @@ func byID[ID ~string](id ID) bson.D { return bson.D{{Key: "_id", Value: string(i
 // updateOne is a guarded partial update: [ErrGuard] when the filter matches nothing. Filters of array elements are given
 // in the order of their use.
 func updateOne(
-	ctx context.Context, c *mongo.Collection, doing string, filter, update bson.D, arrayFilters ...any,
+	ctx context.Context, c *mongo.Collection, doing string, filter, update any, arrayFilters ...any,
 ) error {
 	o := options.Update()
 	if len(arrayFilters) > 0 {

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// SessionSummary is as much of a session as the slow loops need.
+type SessionSummary struct {
+	ID           control.SessionID    `bson:"_id"`
+	State        control.SessionState `bson:"state"`
+	Epoch        int64                `bson:"epoch"`
+	EmptyTimeout time.Duration        `bson:"emptyTimeout"`
+	EmptySince   *time.Time           `bson:"emptySince"`
+	Pipeline     *control.PipelineRef `bson:"pipeline"`
+}
+
+// Empty lists active sessions that nobody is in since before a time, oldest first.
+func (s *Sessions) Empty(ctx context.Context, before time.Time, limit int64) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list empty sessions",
+		bson.M{"state": control.SessionActive, "emptySince": bson.M{"$lte": before}},
+		options.Find().SetSort(bson.D{{Key: "emptySince", Value: 1}}).SetLimit(limit))
+}
+
+// Unmarked lists active sessions that nobody is in although they do not say since when: whoever took the last user out
+// died before it could.
+func (s *Sessions) Unmarked(ctx context.Context, limit int64) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list sessions without users",
+		bson.M{"state": control.SessionActive, "emptySince": nil, "users": bson.M{"$size": 0}},
+		options.Find().SetLimit(limit))
+}
+
+// Closing lists sessions that are closing.
+func (s *Sessions) Closing(ctx context.Context, limit int64) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list closing sessions",
+		bson.M{"state": control.SessionClosing}, options.Find().SetLimit(limit))
+}
+
+// Stranded lists active sessions with a pipeline on server, except on the instance that is alive ("": none is).
+func (s *Sessions) Stranded(
+	ctx context.Context, server control.MediaServerID, alive control.InstanceID,
+) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list stranded sessions",
+		bson.M{
+			"pipeline.server": server, "pipeline.instance": bson.M{"$ne": alive}, "state": control.SessionActive,
+		}, options.Find())
+}
+
+// OnServer lists sessions with a pipeline on server.
+func (s *Sessions) OnServer(ctx context.Context, server control.MediaServerID) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list the sessions of a server", bson.M{"pipeline.server": server}, options.Find())
+}
+
+// live lists the ids of sessions whose queues are in use.
+func (s *Sessions) live(ctx context.Context) ([]control.SessionID, error) {
+	list, err := s.summaries(ctx, "list live sessions",
+		bson.M{"state": bson.M{"$in": []control.SessionState{control.SessionActive, control.SessionClosing}}},
+		options.Find())
+	ids := make([]control.SessionID, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return ids, err
+}
+
+func (s *Sessions) summaries(
+	ctx context.Context, doing string, filter bson.M, o *options.FindOptions,
+) ([]SessionSummary, error) {
+	o.SetProjection(bson.M{"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1})
+	cursor, err := s.c.Find(ctx, filter, o)
+	if err != nil {
+		return nil, coded(doing, err)
+	}
+	var list []SessionSummary
+	return list, coded(doing, cursor.All(ctx, &list))
+}
