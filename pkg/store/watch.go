@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"github.com/orkestro/orkestro/pkg/logging"
+)
+
+const (
+	// watchBackoffMin and watchBackoffMax bound the pause before a lost stream is opened again. Chosen: an election takes
+	// seconds, and a Wrapper that is behind helps nobody.
+	watchBackoffMin = 50 * time.Millisecond
+	watchBackoffMax = 2 * time.Second
+	// codeHistoryLost (ChangeStreamHistoryLost): the resume token is too old, everything has to be read anew.
+	codeHistoryLost = 286
+)
+
+// watcher follows one collection: it opens the stream, then reads what is there, then applies what changes. Between two
+// streams it keeps the resume token, so that what happened meanwhile comes after it; only a lost token makes it read
+// everything again. One goroutine runs it.
+type watcher struct {
+	c        *mongo.Collection
+	log      *slog.Logger
+	pipeline mongo.Pipeline
+	options  *options.ChangeStreamOptions
+	reset    func(ctx context.Context) error // reads everything
+	apply    func(raw bson.Raw) error        // takes one change
+
+	token   bson.Raw
+	backoff time.Duration
+}
+
+// run follows until ctx ends, and returns its error.
+func (w *watcher) run(ctx context.Context) error {
+	w.backoff = watchBackoffMin
+	for {
+		err := w.follow(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if historyLost(err) {
+			w.token = nil
+		}
+		pause := w.backoff/2 + rand.N(w.backoff/2+1) //nolint:gosec // jitter needs no secrecy
+		w.log.Warn("change stream lost, opening it again",
+			slog.Any(logging.KeyError, err), slog.Int64(logging.KeyDuration, pause.Milliseconds()))
+		w.backoff = min(2*w.backoff, watchBackoffMax)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// follow is one stream, until it is lost.
+func (w *watcher) follow(ctx context.Context) error {
+	o := *w.options
+	if w.token != nil {
+		o.SetResumeAfter(w.token)
+	}
+	stream, err := w.c.Watch(ctx, w.pipeline, &o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close(context.WithoutCancel(ctx)) }()
+	if w.token == nil {
+		if err := w.reset(ctx); err != nil {
+			return err
+		}
+	}
+	w.token = stream.ResumeToken()
+	for stream.Next(ctx) {
+		if err := w.apply(stream.Current); err != nil {
+			return err
+		}
+		w.token = stream.ResumeToken()
+		w.backoff = watchBackoffMin
+	}
+	if err := stream.Err(); err != nil {
+		return err
+	}
+	return errStreamEnded
+}
+
+var errStreamEnded = errors.New("store: the change stream ended")
+
+func historyLost(err error) bool {
+	var server mongo.ServerError
+	return errors.Is(err, errStreamEnded) || errors.As(err, &server) && server.HasErrorCode(codeHistoryLost)
+}
