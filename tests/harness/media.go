@@ -1,0 +1,95 @@
+package harness
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+	"github.com/pion/webrtc/v4/pkg/media"
+)
+
+// frameInterval is 50 frames a second: enough to count quickly, little enough for two shared cores.
+const frameInterval = 20 * time.Millisecond
+
+// newPeerConnection is a client's connection on the loopback interface.
+func newPeerConnection() (*webrtc.PeerConnection, error) {
+	settings := webrtc.SettingEngine{}
+	settings.SetIncludeLoopbackCandidate(true)
+	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
+	codecs := &webrtc.MediaEngine{}
+	if err := codecs.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(codecs), webrtc.WithSettingEngine(settings)).
+		NewPeerConnection(webrtc.Configuration{})
+}
+
+// source is generated media under one msid: a VP8 and an Opus track.
+type source struct {
+	tracks []*webrtc.TrackLocalStaticSample
+}
+
+func newSource(msid string) (*source, error) {
+	video, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "video", msid)
+	if err != nil {
+		return nil, err
+	}
+	audio, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "audio", msid)
+	if err != nil {
+		return nil, err
+	}
+	return &source{tracks: []*webrtc.TrackLocalStaticSample{video, audio}}, nil
+}
+
+// run sends until ctx ends. The bytes are no picture: a forwarding server does not look at them beyond the VP8 payload
+// header, whose first bytes here are those of a key frame (RFC 6386 section 9.1).
+func (s *source) run(ctx context.Context) {
+	frame := make([]byte, 400)
+	copy(frame, []byte{0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00})
+	ticker := time.NewTicker(frameInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, track := range s.tracks {
+			// An error means that nobody is connected: nothing to do about it.
+			_ = track.WriteSample(media.Sample{Data: frame, Duration: frameInterval})
+		}
+	}
+}
+
+// counter counts received RTP packets by stream id and kind. Safe for concurrent use.
+type counter struct {
+	mu      sync.Mutex
+	packets map[string]int
+}
+
+func newCounter() *counter { return &counter{packets: map[string]int{}} }
+
+func (c *counter) add(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.packets[key]++
+}
+
+func (c *counter) get(key string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.packets[key]
+}
+
+// read counts the packets of a track until it ends.
+func (c *counter) read(track *webrtc.TrackRemote) {
+	key := track.StreamID() + "/" + track.Kind().String()
+	buffer := make([]byte, 1500)
+	for {
+		if _, _, err := track.Read(buffer); err != nil {
+			return
+		}
+		c.add(key)
+	}
+}

@@ -1,0 +1,251 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	pollWait  = 10 * time.Second
+	pollLimit = 64
+	retryStep = 100 * time.Millisecond // pause after a poll that failed
+)
+
+// User is a client in a session: it polls, publishes generated media, answers the server's offers and counts what it
+// receives, everything through the HTTP API. One goroutine polls and owns both peer connections; the counters and the log
+// of messages may be read from any other.
+type User struct {
+	Session string
+	ID      string
+	Token   string
+
+	api     *API
+	inbox   *Inbox
+	source  *source
+	counter *counter
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	// Owned by the goroutine of loop.
+	publish      *webrtc.PeerConnection
+	subscribe    *webrtc.PeerConnection
+	publishing   bool
+	epoch        int64
+	seq          int64
+	pendingOffer string
+
+	mu       sync.Mutex
+	messages []Message
+	failures []error
+	commands []func(context.Context) error
+	wake     context.CancelFunc // ends the poll that is waiting
+	gone     bool
+}
+
+// Join brings a user into session and starts its client, which ends with the test.
+func Join(tb testing.TB, api *API, session, id string) *User {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	joined, err := api.Join(ctx, session, id)
+	if err != nil {
+		cancel()
+		tb.Fatalf("join %s: %v", id, err)
+	}
+	source, err := newSource("camera-" + id)
+	if err != nil {
+		cancel()
+		tb.Fatalf("generated media: %v", err)
+	}
+	u := &User{
+		Session: session, ID: id, Token: joined.Token,
+		api: api, inbox: NewInbox(api, session, id, joined.Token),
+		source: source, counter: newCounter(), cancel: cancel, epoch: joined.Epoch,
+	}
+	u.running.Go(func() { u.source.run(ctx) })
+	u.running.Go(func() { u.loop(ctx) })
+	tb.Cleanup(u.Close)
+	return u
+}
+
+// Close ends the client without a word to the API, as a closed laptop does.
+func (u *User) Close() {
+	u.cancel()
+	u.running.Wait()
+}
+
+// Publish starts sending the generated media; it is offered as soon as there is a pipeline.
+func (u *User) Publish() {
+	u.command(func(ctx context.Context) error {
+		u.publishing = true
+		return u.offer(ctx)
+	})
+}
+
+// Packets is how many RTP packets of kind (audio, video) of a stream have arrived.
+func (u *User) Packets(stream, kind string) int { return u.counter.get(stream + "/" + kind) }
+
+// Messages is what has arrived so far, in order, each once.
+func (u *User) Messages() []Message {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.messages)
+}
+
+// Failures is what went wrong in the client so far.
+func (u *User) Failures() []error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.failures)
+}
+
+// Gone reports whether the API has said that the user or its session is no more.
+func (u *User) Gone() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.gone
+}
+
+// Streams is the ids of the streams that were added and not removed, by their user.
+func (u *User) Streams() map[string]string {
+	streams := map[string]string{}
+	for _, m := range u.Messages() {
+		var data struct {
+			Stream streamJSON `json:"stream"`
+			Users  []struct {
+				Streams []streamJSON `json:"streams"`
+			} `json:"users"`
+		}
+		if json.Unmarshal(m.Data, &data) != nil {
+			continue
+		}
+		switch m.Type {
+		case "joined", "sync":
+			clear(streams)
+			for _, user := range data.Users {
+				for _, s := range user.Streams {
+					streams[s.User] = s.ID
+				}
+			}
+		case "stream-added":
+			streams[data.Stream.User] = data.Stream.ID
+		case "stream-removed":
+			delete(streams, data.Stream.User)
+		}
+	}
+	return streams
+}
+
+type streamJSON struct {
+	ID   string `json:"id"`
+	User string `json:"user"`
+}
+
+// command has f run by the goroutine that owns the connections. The poll that is waiting is given up; what it was about to
+// bring comes again.
+func (u *User) command(f func(context.Context) error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.commands = append(u.commands, f)
+	if u.wake != nil {
+		u.wake()
+	}
+}
+
+// loop polls and handles until ctx ends or the user is gone.
+func (u *User) loop(ctx context.Context) {
+	defer u.closeConnections()
+	for ctx.Err() == nil {
+		u.note(u.runCommands(ctx))
+		messages, err := u.poll(ctx)
+		switch {
+		case err == nil:
+		case errors.Is(err, context.Canceled):
+			continue // the end, or a command
+		case ended(err):
+			u.mu.Lock()
+			u.gone = true
+			u.mu.Unlock()
+			return
+		default:
+			u.note(fmt.Errorf("poll: %w", err))
+			pause(ctx, retryStep)
+			continue
+		}
+		for _, m := range messages {
+			if u.keep(m) {
+				u.note(u.handle(ctx, m))
+			}
+		}
+	}
+}
+
+// poll polls once, unless a command is waiting.
+func (u *User) poll(ctx context.Context) ([]Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	u.mu.Lock()
+	if len(u.commands) > 0 {
+		cancel()
+	}
+	u.wake = cancel
+	u.mu.Unlock()
+	return u.inbox.Poll(ctx, pollWait, pollLimit)
+}
+
+func (u *User) runCommands(ctx context.Context) error {
+	u.mu.Lock()
+	commands := u.commands
+	u.commands = nil
+	u.mu.Unlock()
+	var errs []error
+	for _, command := range commands {
+		errs = append(errs, command(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// keep adds m to the log; false when it was there.
+func (u *User) keep(m Message) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slices.ContainsFunc(u.messages, func(old Message) bool { return old.ID == m.ID }) {
+		return false
+	}
+	u.messages = append(u.messages, m)
+	return true
+}
+
+func (u *User) note(err error) {
+	if err == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.failures = append(u.failures, err)
+}
+
+func (u *User) closeConnections() {
+	for _, connection := range []*webrtc.PeerConnection{u.publish, u.subscribe} {
+		if connection != nil {
+			_ = connection.Close()
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
