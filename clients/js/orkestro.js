@@ -1,0 +1,425 @@
+// Orkestro for browsers: one user in one session. See README.md; types are in orkestro.d.ts.
+import { Api, ApiError, delay } from './src/api.js';
+import { RemoteMedia } from './src/media.js';
+import { messages } from './src/messages.js';
+import { Publisher } from './src/publisher.js';
+import { Roster } from './src/roster.js';
+import { Subscriber } from './src/subscriber.js';
+
+export { ApiError };
+
+const joinTime = 8_000; // ms to wait for `joined`, then ask for it by a rejoin
+const rejoinTime = 15_000; // ms for `joined` to follow a rejoin
+const staleTime = 500; // ms between looks at the session while an epoch is refused that it still has
+const minRenewal = 5_000; // ms between two renewals of the token
+const maxTimer = 2 ** 31 - 1; // ms; longer ones fire at once
+
+/** Joins with what POST .../users returned to your backend; resolves when the session's state is known. */
+export async function join(options) {
+  const session = new Session(options);
+  await session.start();
+  return session;
+}
+
+/** One user's presence in a session, until `closed`. */
+export class Session extends EventTarget {
+  #over = new AbortController();
+  #renewal;
+  #roster;
+  #remote;
+  #publisher;
+  #subscriber;
+  #subscriptions = null; // null: everything, the default
+  #mutedKinds = new Set();
+  #joining = true; // nothing before `joined` concerns this join
+  #began = performance.now();
+  #gapSince = null; // when media was lost
+  #started = Promise.withResolvers?.() ?? withResolvers();
+  #rejoined = null;
+
+  constructor(options) {
+    super();
+    this.id = options.session.id ?? options.session;
+    this.userId = options.user.id ?? options.user;
+    this.epoch = options.epoch ?? 0;
+    this.iceServers = options.iceServers ?? [];
+    this.PeerConnection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
+    this.mediaDown = false;
+    this.timings = { joined: null, firstMedia: null, lastGap: null };
+    this.leaveOnUnload = options.leaveOnUnload ?? false;
+    const { url, token, renewToken: renew, retry } = options;
+    this.api = new Api({ url, session: this.id, user: this.userId, token, renew, retry });
+    this.expiresAt = options.expiresAt;
+    this.#roster = new Roster((type, detail) => this.#told(type, detail));
+    this.#remote = new RemoteMedia({
+      onTrack: (track, id, stream) => this.emit('track', { track, streamId: id, mediaStream: stream }),
+      onLive: (track, id) => this.#mediaArrived(track, id),
+    });
+    this.#publisher = new Publisher(this);
+    this.#subscriber = new Subscriber(this, (track, received) => this.#remote.add(track, received));
+  }
+
+  get closed() {
+    return this.#over.signal.aborted;
+  }
+
+  /** Everybody in the session by id, oneself too: { id, name, streams, ... }. */
+  get users() {
+    return this.#roster.users;
+  }
+
+  get me() {
+    return this.users.get(this.userId);
+  }
+
+  /** The received media of a stream: the same MediaStream for as long as the stream is there. */
+  mediaStream(streamId) {
+    return this.#remote.get(streamId);
+  }
+
+  /** addEventListener for the detail alone; returns a function that removes it. */
+  on(type, listener) {
+    const wrapped = ({ detail }) => listener(detail);
+    this.addEventListener(type, wrapped);
+    return () => this.removeEventListener(type, wrapped);
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  /** Begins to take messages; resolves with the first `joined` or `sync`. */
+  async start() {
+    this.#receive();
+    this.#renewLater();
+    globalThis.addEventListener?.('pagehide', this.#pageHidden);
+    const late = setTimeout(() => this.rejoin().catch((err) => this.#started.reject(err)), joinTime);
+    try {
+      await this.#started.promise;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Publishes a MediaStream, or brings its published tracks up to date after some were added or removed. */
+  publish(mediaStream) {
+    this.#over.signal.throwIfAborted();
+    this.#applyMute(mediaStream.getTracks());
+    return this.#publisher.publish(mediaStream);
+  }
+
+  /** Stops publishing one MediaStream, or all. */
+  unpublish(mediaStream) {
+    this.#over.signal.throwIfAborted();
+    return this.#publisher.unpublish(mediaStream);
+  }
+
+  /** Sends another track of the same kind in place of old, without negotiating. */
+  replaceTrack(old, track) {
+    this.#applyMute([track]);
+    return this.#publisher.replaceTrack(old, track);
+  }
+
+  /** Mutes 'audio' or 'video' of all that one publishes, here and at the server. */
+  async mute(kind, muted = true) {
+    if (muted) this.#mutedKinds.add(kind);
+    else this.#mutedKinds.delete(kind);
+    this.#applyMute(this.#publisher.tracks);
+    const own = (this.me?.streams ?? []).filter((stream) => stream.kinds.includes(kind));
+    await Promise.all(own.map((stream) => this.#pause(stream, [kind], muted)));
+  }
+
+  /** Chooses what to receive: { mode: 'all' } or { mode: 'list', streams: [{ id, kinds?, maxLayer? }] }. */
+  async subscribe({ mode = 'all', streams } = {}) {
+    this.#subscriptions = mode === 'all' ? null : { mode, streams: streams ?? [] };
+    await this.#call('PUT', '/subscriptions', this.#subscriptions ?? { mode });
+    if (this.#subscriber.stopped) await this.#subscriber.request();
+  }
+
+  /** Receives nothing until subscribe(). */
+  unsubscribe() {
+    return this.#subscriber.stop();
+  }
+
+  /** Sends an application message to everybody (oneself too), or to one user; resolves to its id. */
+  async send(type, data, to) {
+    const { id } = await this.#call('POST', '/messages', { type, data, ...(to === undefined ? {} : { to }) });
+    return id;
+  }
+
+  /** Joins anew under the same id with the token at hand: new connections, what was published is published again. */
+  rejoin() {
+    this.#rejoined ??= this.#rejoin().finally(() => {
+      this.#rejoined = null;
+    });
+    return this.#rejoined;
+  }
+
+  /** Leaves the session. */
+  async leave() {
+    if (this.closed) return;
+    const { api } = this;
+    this.#close({ reason: 'left' });
+    await api.call('DELETE', api.user).catch((err) => {
+      if (![401, 404, 410].includes(err.status)) throw err; // gone already
+    });
+  }
+
+  /** { publish, subscribe }, each { state, bitrateIn, bitrateOut (bits per second), rtt (seconds) }. */
+  async stats() {
+    const [publish, subscribe] = await Promise.all([this.#publisher.stats(), this.#subscriber.stats()]);
+    return { publish, subscribe };
+  }
+
+  /** The session as the server has it: { id, epoch, pipeline: { id, server }, ... }. */
+  info() {
+    return this.api.call('GET', this.api.session, { signal: this.#over.signal });
+  }
+
+  /** A call said that our epoch is not the session's: look, rather than wait for `reconnect`. */
+  async stale() {
+    const { epoch } = await this.info();
+    if (epoch > this.epoch) this.#enter(epoch);
+    else await delay(staleTime, this.#over.signal);
+  }
+
+  #call(method, path, body) {
+    return this.api.call(method, this.api.user + path, { body, signal: this.#over.signal });
+  }
+
+  async #rejoin() {
+    const before = this.#joining;
+    this.#joining = true;
+    const joined = new Promise((resolve) => this.addEventListener('joined', () => resolve(true), { once: true }));
+    try {
+      const { token, expiresAt, iceServers } = await this.#call('POST', '/rejoin');
+      this.api.token = token;
+      this.expiresAt = expiresAt;
+      this.#useIceServers(iceServers);
+      this.#renewLater();
+    } catch (err) {
+      this.#joining = before;
+      throw err;
+    }
+    if (!(await Promise.race([joined, delay(rejoinTime, this.#over.signal)]))) throw new Error('rejoined, but not told so');
+  }
+
+  async #receive() {
+    const { signal } = this.#over;
+    const onState = (state, error) => this.emit('signalling', { state, error });
+    try {
+      for await (const message of messages(this.api, { signal, onState })) this.#takeSafely(message);
+    } catch (err) {
+      if (!signal.aborted) this.#close({ reason: endOf(err), error: err });
+    }
+  }
+
+  // A message that makes no sense must not keep the next one from being taken.
+  #takeSafely(message) {
+    try {
+      this.#take(message);
+    } catch (error) {
+      this.emit('warning', { what: `message ${message.type} ${message.id}`, error });
+    }
+  }
+
+  #take(message) {
+    const { type, data, epoch } = message;
+    if (this.#joining && !this.#begins(type)) return;
+    const mine = data.epoch === undefined || data.epoch === this.epoch;
+    const connection = data.connection === 'publish' ? this.#publisher : this.#subscriber;
+    switch (type) {
+      case 'joined':
+        return this.#joinedAs(data);
+      case 'sync':
+        return this.#synced(data);
+      case 'user-joined':
+        return this.#roster.joined(data);
+      case 'user-left':
+        this.#roster.left(data);
+        return data.user.id === this.userId && this.#close({ reason: data.reason });
+      case 'stream-added':
+      case 'stream-updated':
+        return this.#roster.put(data);
+      case 'stream-removed':
+        return this.#roster.removed(data);
+      case 'answer':
+        return mine && this.#publisher.answer(data);
+      case 'offer':
+        if (data.epoch > this.epoch) this.#enter(data.epoch);
+        return data.epoch === this.epoch && this.#subscriber.offer(data);
+      case 'candidate':
+        return mine && connection.addCandidate(data.end ? null : data.candidate);
+      case 'connection-state':
+        return mine && this.emit(type, { ...data, by: 'server' });
+      case 'connection-failed':
+        return mine && this.#failed(connection, data);
+      case 'disconnected':
+        return data.epoch >= this.epoch && this.#mediaLost(data);
+      case 'reconnect':
+        return data.epoch > this.epoch && this.#enter(data.epoch);
+      case 'ice-servers':
+        return this.#useIceServers(data.iceServers);
+      case 'message':
+        return this.emit(type, { ...data, id: message.id, from: message.from, time: message.time });
+      case 'error':
+        return this.emit(type, Object.assign(new Error(data.detail), data));
+      case 'session-closed':
+        return this.#close(data);
+      default: // of a later version of the API
+        return this.emit('warning', { what: `message ${type} in epoch ${epoch}`, error: null });
+    }
+  }
+
+  // What comes before `joined` is of an earlier join; only a lost queue may begin with `sync`.
+  #begins(type) {
+    return type === 'joined' || type === 'session-closed' || (type === 'sync' && this.timings.joined === null);
+  }
+
+  // Everything begins anew: first join, rejoin, or a join by the backend in our place.
+  #joinedAs({ user, users, iceServers, epoch }) {
+    this.#useIceServers(iceServers);
+    this.epoch = epoch;
+    this.mediaDown = false;
+    const first = this.timings.joined === null;
+    this.timings.joined ??= performance.now() - this.#began;
+    this.#joining = false;
+    this.#roster.replace(users.some(({ id }) => id === user.id) ? users : [...users, user]);
+    this.emit('joined', { users: this.users, epoch });
+    this.#started.resolve();
+    this.#restart();
+    if (!first && this.#subscriptions) this.subscribe(this.#subscriptions).catch((err) => this.emit('error', err));
+  }
+
+  #synced({ users, iceServers, epoch, connections }) {
+    this.#useIceServers(iceServers);
+    this.#joining = false;
+    this.timings.joined ??= performance.now() - this.#began;
+    this.#roster.replace(users);
+    if (epoch > this.epoch) this.#enter(epoch);
+    const known = (kind) => connections.find((c) => c.kind === kind);
+    this.#publisher.sync(known('publish'));
+    this.#subscriber.sync(known('subscribe'));
+    this.emit('sync', { users: this.users, epoch });
+    this.#started.resolve();
+  }
+
+  // A new pipeline: both connections are made anew.
+  #enter(epoch) {
+    const first = this.epoch === 0;
+    this.epoch = epoch;
+    this.mediaDown = false;
+    if (!first) this.emit('reconnect', { epoch });
+    this.#restart();
+  }
+
+  #restart() {
+    this.#publisher.restart();
+    this.#subscriber.restart();
+  }
+
+  #failed(connection, data) {
+    this.emit('connection-failed', data);
+    if (data.retry) connection.repair({ force: true });
+    else this.rejoin().catch((err) => this.emit('error', err));
+  }
+
+  #mediaLost(data) {
+    this.mediaDown = true;
+    this.#gapSince ??= performance.now();
+    this.emit('disconnected', data);
+  }
+
+  #mediaArrived(track, streamId) {
+    this.timings.firstMedia ??= performance.now() - this.#began;
+    this.emit('media', { track, streamId });
+    this.#recovered();
+  }
+
+  /** A connection is up. With nobody to receive from, that is all there is to wait for. */
+  connected() {
+    const others = [...this.users.values()].filter(({ id }) => id !== this.userId);
+    if (!others.some(({ streams }) => streams.length > 0)) this.#recovered();
+  }
+
+  #recovered() {
+    if (this.#gapSince === null || this.mediaDown) return;
+    this.timings.lastGap = performance.now() - this.#gapSince;
+    this.#gapSince = null;
+    this.emit('reconnected', { epoch: this.epoch, gap: this.timings.lastGap });
+  }
+
+  // What the roster tells, with what follows from it.
+  #told(type, detail) {
+    const { stream } = detail;
+    if (type === 'stream-removed') this.#remote.remove(stream.id);
+    if (type === 'stream-added' && stream.user === this.userId) this.#muteNewStream(stream);
+    this.emit(type, detail);
+  }
+
+  #muteNewStream(stream) {
+    const paused = new Set(stream.pausedKinds ?? []);
+    const kinds = [...this.#mutedKinds].filter((kind) => stream.kinds.includes(kind) && !paused.has(kind));
+    if (kinds.length > 0) this.#pause(stream, kinds, true).catch((err) => this.emit('error', err));
+  }
+
+  #pause(stream, kinds, paused) {
+    return this.#call('PATCH', `/streams/${encodeURIComponent(stream.id)}`, { paused, kinds });
+  }
+
+  #applyMute(tracks) {
+    for (const track of tracks) track.enabled = !this.#mutedKinds.has(track.kind);
+  }
+
+  #useIceServers(iceServers) {
+    this.iceServers = iceServers ?? [];
+    this.#publisher.setIceServers(this.iceServers);
+    this.#subscriber.setIceServers(this.iceServers);
+  }
+
+  // At half of what is left, so that clocks may differ and a renewal that fails has time for another.
+  #renewLater() {
+    clearTimeout(this.#renewal);
+    const left = this.expiresAt ? Date.parse(this.expiresAt) - Date.now() : 0;
+    this.#renewal = setTimeout(() => this.#renew(), Math.min(Math.max(left / 2, minRenewal), maxTimer));
+  }
+
+  async #renew() {
+    try {
+      const { token, expiresAt } = await this.#call('POST', '/token');
+      this.api.token = token;
+      this.expiresAt = expiresAt;
+    } catch (err) {
+      if (!this.closed) this.emit('warning', { what: 'token renewal', error: err });
+    }
+    if (!this.closed) this.#renewLater();
+  }
+
+  #pageHidden = ({ persisted }) => {
+    if (persisted || !this.leaveOnUnload || this.closed) return;
+    this.api.once('DELETE', this.api.user, { keepalive: true }).catch(() => {});
+  };
+
+  #close(detail) {
+    if (this.closed) return;
+    const over = new DOMException('the session is over', 'AbortError');
+    this.#over.abort(over);
+    clearTimeout(this.#renewal);
+    globalThis.removeEventListener?.('pagehide', this.#pageHidden);
+    this.#publisher.reset();
+    this.#subscriber.reset();
+    this.#started.reject(detail.error ?? over);
+    this.emit('closed', detail);
+  }
+}
+
+function withResolvers() {
+  const result = {};
+  result.promise = new Promise((resolve, reject) => Object.assign(result, { resolve, reject }));
+  return result;
+}
+
+function endOf(err) {
+  const reasons = { 401: 'unauthorized', 403: 'unauthorized', 404: 'removed', 409: 'superseded', 410: 'deleted' };
+  return reasons[err.status] ?? 'failed';
+}
