@@ -1,0 +1,80 @@
+// The grid of pictures: one tile a stream, and one's own.
+
+/** Tiles live in grid; each is found again by its key. */
+export class Tiles {
+  #tiles = new Map(); // key -> figure
+
+  constructor(grid) {
+    this.grid = grid;
+  }
+
+  get size() {
+    return this.#tiles.size;
+  }
+
+  /** Shows mediaStream under key, in the tile that is there or a new one. */
+  show(key, { name, mediaStream, own = false, mirror = false }) {
+    const tile = this.#tiles.get(key) ?? this.#make(key, name, own);
+    tile.classList.toggle('mirror', mirror);
+    const video = tile.querySelector('video');
+    if (video.srcObject === mediaStream) return;
+    video.srcObject = mediaStream;
+    if (!own) play(tile, video);
+  }
+
+  /** Says whether there is no picture to see. */
+  setOff(key, off) {
+    this.#tiles.get(key)?.classList.toggle('off', off);
+  }
+
+  remove(key) {
+    const tile = this.#tiles.get(key);
+    this.#tiles.delete(key);
+    if (!tile) return;
+    tile.querySelector('video').srcObject = null;
+    tile.remove();
+  }
+
+  clear() {
+    for (const key of [...this.#tiles.keys()]) this.remove(key);
+  }
+
+  #make(key, name, own) {
+    const tile = document.createElement('figure');
+    tile.className = 'tile';
+    tile.dataset.testid = own ? 'own-tile' : 'tile';
+    tile.dataset.key = key;
+    const video = document.createElement('video');
+    Object.assign(video, { autoplay: true, playsInline: true, muted: own });
+    const initial = Object.assign(document.createElement('span'), { className: 'initial', textContent: initialOf(name) });
+    const caption = document.createElement('figcaption');
+    caption.textContent = own ? `${name} (you)` : name;
+    tile.append(video, initial, caption);
+    this.#tiles.set(key, tile);
+    this.grid.append(tile);
+    return tile;
+  }
+}
+
+const initialOf = (name) => ([...name][0] ?? '?').toUpperCase();
+
+// Browsers play sound only after the user did something on the page: until then without it, and a button.
+async function play(tile, video) {
+  try {
+    await video.play();
+  } catch (err) {
+    if (err.name !== 'NotAllowedError') return; // a newer srcObject took over
+    video.muted = true;
+    tile.append(unmuteButton(video));
+    await video.play().catch(() => {});
+  }
+}
+
+function unmuteButton(video) {
+  const button = Object.assign(document.createElement('button'), { className: 'unmute', textContent: 'Sound on' });
+  button.addEventListener('click', () => {
+    video.muted = false;
+    button.remove();
+  });
+  return button;
+}
