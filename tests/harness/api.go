@@ -154,6 +154,21 @@ func (a *API) Join(ctx context.Context, session, user string) (Joined, error) {
 	return joined, err
 }
 
+// Send sends an application message of a user, to everybody or (to not "") to one user, and gives its id.
+func (a *API) Send(ctx context.Context, session, user, token, kind string, data any, to string) (string, error) {
+	body := map[string]any{"type": kind, "data": data}
+	if to != "" {
+		body["to"] = to
+	}
+	var sent struct {
+		ID string `json:"id"`
+	}
+	_, err := a.Do(ctx, Request{
+		Method: http.MethodPost, Path: userPath(session, user) + "/messages", Bearer: token, Body: body,
+	}, &sent)
+	return sent.ID, err
+}
+
 // Message is a message to a user, as a poll gives it.
 type Message struct {
 	ID      string          `json:"id"`

@@ -25,6 +25,21 @@ func NewInbox(api *API, session, user, token string) *Inbox {
 
 // Poll acknowledges the batch before and gives the next one; it may be empty.
 func (i *Inbox) Poll(ctx context.Context, wait time.Duration, limit int) ([]Message, error) {
+	batch, err := i.poll(ctx, wait, limit)
+	if err != nil {
+		return nil, err
+	}
+	i.cursor = batch.Cursor
+	return batch.Messages, nil
+}
+
+// Lose polls and loses the answer on its way: the acknowledgement has arrived, the batch has not.
+func (i *Inbox) Lose(ctx context.Context, wait time.Duration, limit int) error {
+	_, err := i.poll(ctx, wait, limit)
+	return err
+}
+
+func (i *Inbox) poll(ctx context.Context, wait time.Duration, limit int) (Batch, error) {
 	query := url.Values{"wait": {wait.String()}, "limit": {strconv.Itoa(limit)}}
 	if i.cursor != "" {
 		query.Set("ack", i.cursor)
@@ -33,11 +48,7 @@ func (i *Inbox) Poll(ctx context.Context, wait time.Duration, limit int) ([]Mess
 	_, err := i.api.Do(ctx, Request{
 		Method: http.MethodGet, Path: i.path + "/messages?" + query.Encode(), Bearer: i.token,
 	}, &batch)
-	if err != nil {
-		return nil, err
-	}
-	i.cursor = batch.Cursor
-	return batch.Messages, nil
+	return batch, err
 }
 
 // Forget drops the cursor, as a client that restarts does: what is not acknowledged comes again.

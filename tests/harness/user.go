@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -87,6 +88,19 @@ func (u *User) Publish() {
 		u.publishing = true
 		return u.offer(ctx)
 	})
+}
+
+// Leave leaves the session; the client ends when the API says that the user is gone.
+func (u *User) Leave(ctx context.Context) error {
+	_, err := u.api.Do(ctx, Request{
+		Method: http.MethodDelete, Path: userPath(u.Session, u.ID), Bearer: u.Token,
+	}, nil)
+	return err
+}
+
+// Send sends an application message, to everybody or to one user, and gives its id.
+func (u *User) Send(ctx context.Context, kind string, data any, to string) (string, error) {
+	return u.api.Send(ctx, u.Session, u.ID, u.Token, kind, data, to)
 }
 
 // Packets is how many RTP packets of kind (audio, video) of a stream have arrived.

@@ -1,0 +1,31 @@
+package e2e_test
+
+import "testing"
+
+func TestCall_TwoUsersSeeAndHearEachOther(t *testing.T) {
+	users := join(t, newSession(t), "ann", "ben")
+	expectMedia(t, users...)
+	for _, u := range users {
+		if first := u.Messages()[0]; first.Type != "joined" {
+			t.Errorf("the first message to %s is %s", u.ID, first.Type)
+		}
+	}
+	expectNoFailures(t, users...)
+}
+
+func TestCall_ThirdJoinsLate(t *testing.T) {
+	session := newSession(t)
+	users := join(t, session, "ann", "ben")
+	expectMedia(t, users...)
+	users = append(users, join(t, session, "late")...)
+	expectMedia(t, users...)
+	expectNoFailures(t, users...)
+}
+
+func TestCall_ListenerOnlyListens(t *testing.T) {
+	session := newSession(t)
+	ann := join(t, session, "ann")[0]
+	listener := joinSilently(t, session, "listener")
+	expectFlow(t, ann, listener)
+	expectNoFailures(t, ann, listener)
+}

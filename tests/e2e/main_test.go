@@ -1,0 +1,133 @@
+// Package e2e_test checks the promises of Orkestro from the outside, one scenario a file: a fleet of separate processes
+// with a real RabbitMQ, and clients that know the HTTP contract only. All scenarios share one fleet, each has sessions of
+// its own, and one that kills a process brings it back.
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/testkit"
+	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
+	"github.com/orkestro/orkestro/tests/harness"
+)
+
+// fleet is two of each service.
+var fleet *harness.Fleet
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("e2e: skipped, it starts whole fleets")
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var err error
+	fleet, err = harness.Start(ctx, "e2e", harness.Options{RestAPIs: 2, Wrappers: 2, MediaServers: 2})
+	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
+		fmt.Println("e2e: skipped,", err)
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	status := m.Run()
+	if err := fleet.Close(status != 0); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: the fleet did not end well:", err)
+		return 1
+	}
+	return status
+}
+
+// newSession makes a session that is closed at the end of the test.
+func newSession(t *testing.T) string {
+	t.Helper()
+	id, err := fleet.API.CreateSession(t.Context(), "")
+	if err != nil {
+		t.Fatalf("create a session: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := fleet.API.CloseSession(ctx, id); err != nil {
+			t.Errorf("close session %s: %v", id, err)
+		}
+	})
+	return id
+}
+
+// join brings users into a session, each publishing.
+func join(t *testing.T, session string, ids ...string) []*harness.User {
+	t.Helper()
+	var users []*harness.User
+	for _, id := range ids {
+		u := harness.Join(t, fleet.API, session, id)
+		u.Publish()
+		users = append(users, u)
+	}
+	return users
+}
+
+// enough is the number of packets that show that media flows: half a second of it.
+const enough = 25
+
+// expectMedia waits until every user receives new audio and video from each of the others.
+func expectMedia(t *testing.T, users ...*harness.User) {
+	t.Helper()
+	for _, receiver := range users {
+		for _, sender := range users {
+			if receiver != sender {
+				expectFlow(t, sender, receiver)
+			}
+		}
+	}
+}
+
+func expectFlow(t *testing.T, sender, receiver *harness.User) {
+	t.Helper()
+	for _, kind := range []string{"video", "audio"} {
+		before := receiver.Packets(receiver.Streams()[sender.ID], kind)
+		testkit.Eventually(t, func() error {
+			stream := receiver.Streams()[sender.ID]
+			if stream == "" {
+				return fmt.Errorf("%s knows no stream of %s; failures %v", receiver.ID, sender.ID, receiver.Failures())
+			}
+			if got := receiver.Packets(stream, kind) - before; got < enough {
+				return fmt.Errorf("%s received %d packets of %s of %s; failures %v, %v",
+					receiver.ID, got, kind, sender.ID, receiver.Failures(), sender.Failures())
+			}
+			return nil
+		})
+	}
+}
+
+// expectNoFailures checks that nothing went wrong in any client.
+func expectNoFailures(t *testing.T, users ...*harness.User) {
+	t.Helper()
+	for _, u := range users {
+		for _, err := range u.Failures() {
+			t.Errorf("%s: %v", u.ID, err)
+		}
+	}
+}
+
+// has finds a message of a type that satisfies match (nil: any).
+func has(u *harness.User, kind string, match func(harness.Message) bool) bool {
+	for _, m := range u.Messages() {
+		if m.Type == kind && (match == nil || match(m)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,179 @@
+// Package harness runs whole fleets for tests: the four programs as separate processes, a private RabbitMQ, the embedded
+// store (or the MongoDB at ORKESTRO_TEST_MONGO_URL), and clients with real WebRTC connections that know the HTTP contract
+// and nothing else.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
+)
+
+// Options says how many of each service there are.
+type Options struct {
+	RestAPIs     int
+	Wrappers     int
+	MediaServers int
+}
+
+// apiKey is the secret of the fleet's API key.
+const apiKey = "harness-key"
+
+// Fleet is a running fleet. Its processes may be killed and restarted by one goroutine at a time.
+type Fleet struct {
+	API          *API
+	Broker       *rabbit.Node
+	Store        *Process // nil when a MongoDB is used that was there before
+	RestAPIs     []*Process
+	Wrappers     []*Process
+	MediaServers []*Process
+
+	programs string // directory of the programs
+	data     string // directory for everything that is removed at the end
+	logs     string // directory that is kept when a test has failed
+	mongo    string // URL of the database
+}
+
+// Start builds the programs and starts a fleet with its logs in artifacts/<name>. Close ends it. Errors:
+// [rabbit.ErrNotInstalled].
+func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.MkdirTemp("", "orkestro-"+name)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{data: data, programs: filepath.Join(data, "bin"), logs: filepath.Join(root, "artifacts", name)}
+	if err := f.start(ctx, root, o); err != nil {
+		return nil, errors.Join(err, f.Close(true))
+	}
+	return f, nil
+}
+
+func (f *Fleet) start(ctx context.Context, root string, o Options) error {
+	if err := os.RemoveAll(f.logs); err != nil {
+		return err
+	}
+	brokerDir := filepath.Join(f.data, "rabbit")
+	for _, dir := range []string{f.logs, f.programs, brokerDir} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return err
+		}
+	}
+	var err error
+	if f.Broker, err = rabbit.Open(ctx, brokerDir); err != nil {
+		return err
+	}
+	if err := build(ctx, root, f.programs); err != nil {
+		return err
+	}
+	if err := f.startStore(ctx); err != nil {
+		return err
+	}
+	if f.MediaServers, err = f.startAll(ctx, "mediaserver", o.MediaServers); err != nil {
+		return err
+	}
+	if f.Wrappers, err = f.startAll(ctx, "wrapper", o.Wrappers); err != nil {
+		return err
+	}
+	if f.RestAPIs, err = f.startAll(ctx, "restapi", o.RestAPIs); err != nil {
+		return err
+	}
+	var replicas []string
+	for _, p := range f.RestAPIs {
+		replicas = append(replicas, "http://"+p.Address)
+	}
+	f.API = NewAPI(apiKey, replicas...)
+	return nil
+}
+
+func (f *Fleet) startStore(ctx context.Context) error {
+	if f.mongo = os.Getenv("ORKESTRO_TEST_MONGO_URL"); f.mongo != "" {
+		return nil
+	}
+	p, err := f.process("store", "orkestro", readyTCP)
+	if err != nil {
+		return err
+	}
+	p.args = []string{"store", "--listen=" + p.Address, "--data=" + filepath.Join(f.data, "store")}
+	f.mongo = "mongodb://" + p.Address + "/?directConnection=true"
+	f.Store = p
+	return p.Start(ctx)
+}
+
+// startAll starts n processes of a service at once and waits until all are ready.
+func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process, error) {
+	var processes []*Process
+	started := make(chan error, n)
+	for i := range n {
+		p, err := f.process(fmt.Sprintf("%s-%d", service, i+1), service, readyHTTP)
+		if err != nil {
+			return processes, err
+		}
+		p.args = append([]string{
+			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.Broker.URL(), "--mongo-url=" + f.mongo,
+			"--mongo-database=" + f.database(), "--log-level=debug",
+		}, settings(service)...)
+		processes = append(processes, p)
+	}
+	for _, p := range processes {
+		go func() { started <- p.Start(ctx) }()
+	}
+	var errs []error
+	for range processes {
+		errs = append(errs, <-started)
+	}
+	return processes, errors.Join(errs...)
+}
+
+// settings are those that only one service has.
+func settings(service string) []string {
+	switch service {
+	case "restapi":
+		return []string{"--api-keys=harness:" + apiKey, "--token-secret=a secret of the harness, shared by all replicas"}
+	default:
+		return nil
+	}
+}
+
+func (f *Fleet) process(name, program string, ready func(context.Context, *Process) error) (*Process, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	return &Process{
+		Name: name, Address: address, ready: ready,
+		program: filepath.Join(f.programs, program), logFile: filepath.Join(f.logs, name+".log"),
+	}, nil
+}
+
+// database is a name of its own for each fleet.
+func (f *Fleet) database() string { return strings.ReplaceAll(filepath.Base(f.data), ".", "-") }
+
+// Close ends everything, in reverse order of the flow of data, and is an error when a process does not end well. The
+// logs stay if keepLogs.
+func (f *Fleet) Close(keepLogs bool) error {
+	var errs []error
+	for _, processes := range [][]*Process{f.RestAPIs, f.Wrappers, f.MediaServers, {f.Store}} {
+		for _, p := range processes {
+			if p != nil {
+				errs = append(errs, p.Stop())
+			}
+		}
+	}
+	if f.Broker != nil {
+		errs = append(errs, f.Broker.Close())
+	}
+	errs = append(errs, os.RemoveAll(f.data))
+	if !keepLogs {
+		errs = append(errs, os.RemoveAll(f.logs))
+	}
+	return errors.Join(errs...)
+}

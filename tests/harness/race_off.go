@@ -1,0 +1,6 @@
+//go:build !race
+
+package harness
+
+// buildFlags is empty: the test does not look for data races, nor do the programs.
+func buildFlags() []string { return nil }
