@@ -1,6 +1,6 @@
-// Package demo serves the demo page and stands in for the application's backend: it adds users with an API key, which the
-// page never sees. `orkestro dev` mounts it at /demo/. It knows only the public HTTP API, and it lets everybody in who
-// can reach it: it is for trying, not for production.
+// Package demo serves the demo page and stands in for the application's backend: it adds users with an API key, which
+// the page never sees. `orkestro dev` mounts it at /demo/. It knows only the public HTTP API, and it lets everybody in
+// who can reach it: it is for trying, not for production.
 package demo
 
 import (
@@ -33,7 +33,7 @@ func Handler(cfg Config) http.Handler {
 func pageFiles() fs.FS {
 	files, err := fs.Sub(page, "page")
 	if err != nil {
-		panic(err) //nolint:forbidigo // the directory is embedded above
+		panic(err) // the directory is embedded above
 	}
 	return files
 }

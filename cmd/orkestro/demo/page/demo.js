@@ -32,7 +32,7 @@ $('chat-form').addEventListener('submit', (event) => {
   event.preventDefault();
   guarded(sendChat);
 });
-$('copy-link').addEventListener('click', () => guarded(() => navigator.clipboard.writeText(link())));
+$('copy-link').addEventListener('click', () => guarded(() => navigator.clipboard.writeText(link({}))));
 if (query.has('auto')) enter();
 
 /** Joins and publishes; the form stays when that fails. */
@@ -82,7 +82,8 @@ async function openMedia(picture) {
 
 async function openCamera() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360 } });
-  return { stream, mirror: true, stop: () => stream.getTracks().forEach((track) => track.stop()) };
+  const tracks = stream.getTracks(); // the stream may be given others
+  return { stream, mirror: true, stop: () => tracks.forEach((track) => track.stop()) };
 }
 
 function closeMedia() {
@@ -106,7 +107,7 @@ async function swapMedia() {
 
 function begin() {
   document.body.dataset.phase = 'call';
-  history.replaceState(null, '', link());
+  history.replaceState(null, '', link({ name: form.name.value }));
   $('lobby').hidden = true;
   $('call').hidden = false;
   document.querySelector('[data-testid="where"]').textContent = `${session.id} · ${form.name.value}`;
@@ -175,11 +176,12 @@ const drawAlone = () => { $('alone').hidden = tiles.size > 1; };
 async function drawInfo() {
   panel.fact('epoch', session.epoch);
   const info = await session.info().catch(() => null);
-  if (info) panel.fact('server', info.pipeline?.server);
+  if (info && session) panel.fact('server', info.pipeline?.server);
 }
 
 async function drawStats() {
   const { publish, subscribe } = await session.stats();
+  if (!session) return; // ended meanwhile
   panel.fact('publish-state', publish.state);
   panel.fact('subscribe-state', subscribe.state);
   panel.fact('bitrate-out', panel.bitrate(publish.bitrateOut));
@@ -247,8 +249,8 @@ function failed(err) {
   panel.status(err.message, 'bad');
 }
 
-function link() {
+function link(more) {
   const url = new URL(location.pathname, location.href);
-  url.searchParams.set('session', form.session.value);
+  url.search = new URLSearchParams({ session: form.session.value, ...more });
   return url.href;
 }

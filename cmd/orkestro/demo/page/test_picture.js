@@ -16,9 +16,10 @@ export function testPicture(name) {
   const stream = canvas.captureStream(frameRate);
   const audio = tone(220 + hue);
   stream.addTrack(audio.track);
+  const tracks = stream.getTracks(); // the stream may be given others
   const stop = () => {
     clearInterval(timer);
-    stream.getTracks().forEach((track) => track.stop());
+    tracks.forEach((track) => track.stop());
     audio.close();
   };
   return { stream, stop };
