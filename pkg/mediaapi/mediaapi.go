@@ -31,6 +31,20 @@ const (
 	OpAddICECandidates = "addIceCandidates" // both: AddICECandidates -> void
 )
 
+// ServerManagerID is the id of the one ServerManager object of every media server.
+const ServerManagerID = "manager_ServerManager"
+
+// OpFleetPipelines is an operation of the ServerManager: no parameters -> []FleetPipeline, all that were made for a
+// session.
+const OpFleetPipelines = "getFleetPipelines"
+
+// FleetPipeline is a live pipeline that was made for an epoch of a session.
+type FleetPipeline struct {
+	ID      string            `json:"id"`
+	Session control.SessionID `json:"session"`
+	Epoch   int64             `json:"epoch"`
+}
+
 // Tags that a fleet pipeline carries.
 const (
 	TagSession = "session"
