@@ -57,7 +57,7 @@ func TestBadInput_DisturbsNobody(t *testing.T) {
 				request.Body = []byte(bad.body)
 			}
 			_, err := fleet.API.Do(t.Context(), request, nil)
-			var problem *harness.Problem
+			var problem *harness.ProblemError
 			if !errors.As(err, &problem) || problem.Status != bad.status || problem.Code != bad.code {
 				t.Errorf("answer %v, want %d %s", err, bad.status, bad.code)
 			}

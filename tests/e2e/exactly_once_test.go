@@ -66,7 +66,7 @@ func insist(ctx context.Context, session, user string) error {
 			Method: http.MethodPost, Path: "/v1/sessions/" + session + "/users", Body: map[string]any{"id": user},
 			Header: map[string]string{"Idempotency-Key": session + "-" + user},
 		}, nil)
-		var problem *harness.Problem
+		var problem *harness.ProblemError
 		if err == nil || errors.As(err, &problem) && problem.Status < http.StatusInternalServerError &&
 			problem.Status != http.StatusConflict {
 			return err

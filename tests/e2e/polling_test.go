@@ -112,7 +112,7 @@ func (r *unluckyReader) read(messages []harness.Message) error {
 
 // ignoreTakeover drops the 409 that a poll gets when a newer one takes over from it.
 func ignoreTakeover(err error) error {
-	var problem *harness.Problem
+	var problem *harness.ProblemError
 	if errors.As(err, &problem) && problem.Status == http.StatusConflict {
 		return nil
 	}

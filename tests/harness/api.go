@@ -33,15 +33,15 @@ func (a *API) Only(replica int) *API {
 	return &API{key: a.key, replicas: a.replicas[replica : replica+1], client: a.client}
 }
 
-// Problem is a refusal of the API: the status and code of its problem document.
-type Problem struct {
+// ProblemError is a refusal of the API: the status and code of its problem document.
+type ProblemError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Code, p.Detail) }
+func (p *ProblemError) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Code, p.Detail) }
 
 // Request is one call. Bearer "" means the API key; Header is added.
 type Request struct {
@@ -52,7 +52,7 @@ type Request struct {
 	Header map[string]string
 }
 
-// Do makes the call and reads a successful answer into result, if that is not nil. A refusal is a [*Problem]. An answer
+// Do makes the call and reads a successful answer into result, if that is not nil. A refusal is a [*ProblemError]. An answer
 // that was lost on its way is not asked for again. The status is 0 when there was no answer.
 func (a *API) Do(ctx context.Context, r Request, result any) (status int, err error) {
 	var body []byte
@@ -102,7 +102,7 @@ func (a *API) send(ctx context.Context, base string, r Request, body []byte, res
 		return 0, err
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		problem := &Problem{Status: response.StatusCode}
+		problem := &ProblemError{Status: response.StatusCode}
 		if err := json.Unmarshal(answer, problem); err != nil {
 			problem.Detail = string(answer)
 		}

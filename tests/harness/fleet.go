@@ -98,7 +98,7 @@ func (f *Fleet) startStore(ctx context.Context) error {
 	if f.mongo = os.Getenv("ORKESTRO_TEST_MONGO_URL"); f.mongo != "" {
 		return nil
 	}
-	p, err := f.process("store", "orkestro", readyTCP)
+	p, err := f.process(ctx, "store", "orkestro", readyTCP)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 	var processes []*Process
 	started := make(chan error, n)
 	for i := range n {
-		p, err := f.process(fmt.Sprintf("%s-%d", service, i+1), service, readyHTTP)
+		p, err := f.process(ctx, fmt.Sprintf("%s-%d", service, i+1), service, readyHTTP)
 		if err != nil {
 			return processes, err
 		}
@@ -143,8 +143,10 @@ func settings(service string) []string {
 	}
 }
 
-func (f *Fleet) process(name, program string, ready func(context.Context, *Process) error) (*Process, error) {
-	address, err := freeAddress()
+func (f *Fleet) process(
+	ctx context.Context, name, program string, ready func(context.Context, *Process) error,
+) (*Process, error) {
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (i *Inbox) Forget() { i.cursor = "" }
 
 // ended reports whether err says that the user or the session is gone, so that polling is over.
 func ended(err error) bool {
-	var problem *Problem
+	var problem *ProblemError
 	return errors.As(err, &problem) && (problem.Status == http.StatusNotFound || problem.Status == http.StatusGone)
 }
 

@@ -106,7 +106,7 @@ func (u *User) answer(ctx context.Context, s signal) error {
 		return err
 	}
 	err = u.put(ctx, "/subscribe", s.Seq, sdp)
-	var problem *Problem
+	var problem *ProblemError
 	if errors.As(err, &problem) && problem.Status == http.StatusConflict {
 		return nil // a newer offer or epoch is on its way
 	}

@@ -40,7 +40,7 @@ func (p *Process) Start(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(p.program, p.args...) // not bound to ctx, which is that of starting
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.program, p.args...) // it outlives its start
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {
@@ -141,8 +141,8 @@ func readyTCP(ctx context.Context, p *Process) error {
 
 // freeAddress is a loopback address that nobody listens on. A process takes it a moment later and again after a restart,
 // which is why the kernel cannot be left to choose.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -36,12 +36,11 @@ type User struct {
 	running sync.WaitGroup
 
 	// Owned by the goroutine of loop.
-	publish      *webrtc.PeerConnection
-	subscribe    *webrtc.PeerConnection
-	publishing   bool
-	epoch        int64
-	seq          int64
-	pendingOffer string
+	publish    *webrtc.PeerConnection
+	subscribe  *webrtc.PeerConnection
+	publishing bool
+	epoch      int64
+	seq        int64
 
 	mu       sync.Mutex
 	messages []Message

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// balancer sends each request to the next replica in turn, and on to the one after it when a replica cannot be connected
-// to. A request that may have reached a replica is not sent again: that is for its client to decide.
+// balancer sends each request to the next replica in turn, and on to the one after it when a replica cannot be
+// connected to. A request that may have reached a replica is not sent again: that is for its client to decide.
 type balancer struct {
 	replicas  []*url.URL
 	transport http.RoundTripper

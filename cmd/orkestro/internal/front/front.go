@@ -1,5 +1,5 @@
-// Package front is the front door of `orkestro dev`: one address for all REST replicas, the demo page and the way to it.
-// It is a plain HTTP load balancer, as a fleet has one before its replicas, and knows nothing of the API.
+// Package front is the front door of `orkestro dev`: one address for all REST replicas, the demo page and the way to
+// it. It is a plain HTTP load balancer, as a fleet has one before its replicas, and knows nothing of the API.
 package front
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/logging"
 )
 
-// Handler spreads requests over the replicas, each of them by the next one in turn. Demo, when there is one, gets what is
+// Handler spreads requests over the replicas, each request to the next in turn. Demo, when there is one, gets what is
 // below /demo/, and / leads there; without it / leads to the API's documentation.
 func Handler(replicas []*url.URL, demo http.Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()

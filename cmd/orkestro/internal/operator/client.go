@@ -39,7 +39,7 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	return c.call(ctx, http.MethodGet, path, v)
 }
 
-// call makes one request; v nil means that no body is wanted. A refusal is a [*Problem].
+// call makes one request; v nil means that no body is wanted. A refusal is a [*ProblemError].
 func (c *Client) call(ctx context.Context, method, path string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
 	if err != nil {

@@ -75,7 +75,7 @@ func TestSession_TellsTheProblem(t *testing.T) {
 		_, _ = fmt.Fprint(w, `{"status":503,"code":"unavailable","title":"Service Unavailable","detail":"no database"}`)
 	})
 	_, err := client.Session(t.Context(), "s1")
-	var problem *operator.Problem
+	var problem *operator.ProblemError
 	if !errors.As(err, &problem) || problem.Code != "unavailable" {
 		t.Fatalf("error %v", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Problem is a problem document (RFC 9457), as the API answers every failure.
-type Problem struct {
+// ProblemError is a problem document (RFC 9457), as the API answers every failure.
+type ProblemError struct {
 	Status     int    `json:"status"`
 	Code       string `json:"code"`
 	Title      string `json:"title"`
@@ -17,10 +17,10 @@ type Problem struct {
 }
 
 // newProblem reads the problem document of a response; what is none, say of a proxy in between, keeps its status.
-func newProblem(response *http.Response, body []byte) *Problem {
-	p := &Problem{}
+func newProblem(response *http.Response, body []byte) *ProblemError {
+	p := &ProblemError{}
 	if err := json.Unmarshal(body, p); err != nil || p.Code == "" {
-		p = &Problem{Title: http.StatusText(response.StatusCode)}
+		p = &ProblemError{Title: http.StatusText(response.StatusCode)}
 	}
 	p.Status = response.StatusCode
 	p.RetryAfter = response.Header.Get("Retry-After")
@@ -28,7 +28,7 @@ func newProblem(response *http.Response, body []byte) *Problem {
 }
 
 // Error tells what went wrong and, where there is something to do about it, what.
-func (p *Problem) Error() string {
+func (p *ProblemError) Error() string {
 	var b strings.Builder
 	text := p.Detail
 	if text == "" {
