@@ -60,7 +60,7 @@ func (s *Sessions) StopPublishing(
 	ctx context.Context, id control.SessionID, c control.Connection, upTo int64, now time.Time,
 ) error {
 	return s.updateConnection(ctx, "stop publishing in", id, c,
-		bson.M{"seq": bson.M{"$lte": upTo}, "state": bson.M{"$ne": control.ConnectionClosed}},
+		bson.M{"seq": bson.M{"$lte": upTo}},
 		bson.M{"seq": upTo, "state": control.ConnectionClosed, "changedAt": now})
 }
 

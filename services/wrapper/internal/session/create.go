@@ -1,0 +1,58 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Create inserts a session, with its queue and exchange there before anybody can see it. Errors: conflict for an id that
+// another request has taken.
+func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
+	r.Session = b.ID
+	now := time.Now().UTC()
+	if err := s.store.Sessions.DeleteExpired(ctx, b.ID, now); err != nil {
+		return nil, err
+	}
+	if created, err := s.created(ctx, r); !errors.Is(err, store.ErrNotFound) {
+		return created, err
+	}
+	if err := s.broker.DeclareExchange(ctx, message.SessionExchange(b.ID)); err != nil {
+		return nil, brokerError("declare the session exchange", err)
+	}
+	if err := s.broker.DeclareQueue(ctx, message.SessionQueue(b.ID)); err != nil {
+		return nil, brokerError("declare the session queue", err)
+	}
+	err := s.store.Sessions.Insert(ctx, control.Session{
+		ID: b.ID, State: control.SessionActive, CreatedAt: now, CreatedBy: r.ID, Metadata: b.Metadata,
+		MaxUsers: b.MaxUsers, Region: b.Region, EmptyTimeout: b.EmptyTimeout, EmptySince: &now,
+	})
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		return nil, err
+	}
+	created, err := s.created(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("session created",
+		slog.String(logging.KeySession, string(b.ID)), slog.String(logging.KeyRequest, r.ID))
+	return created, s.audit(ctx, r, b.Actor, "session.create", "session:"+string(b.ID), "")
+}
+
+// created finds what request r created. Errors: [store.ErrNotFound]; conflict if it is another request's.
+func (s *Service) created(ctx context.Context, r Request) (*message.SessionCreated, error) {
+	sess, err := s.store.Sessions.Get(ctx, r.Session)
+	if err != nil {
+		return nil, err
+	}
+	if sess.CreatedBy != r.ID {
+		return nil, control.Errorf(control.CodeConflict, "there is a session %q already", r.Session)
+	}
+	return &message.SessionCreated{Session: *sess}, nil
+}

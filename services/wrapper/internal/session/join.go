@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Join brings a user in, or begins a new presence of one that is there. The id of the request is the JoinID. Errors:
+// conflict when the session is full, or when another join or leave of the same user was faster than this one expected;
+// no_capacity when a pipeline is needed and no media server takes it: nothing is stored then.
+func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message.Joined, error) {
+	sess, err := s.admit(ctx, r, b)
+	if err != nil {
+		return nil, err
+	}
+	p := message.Presence{User: b.User, Join: control.JoinID(r.ID)}
+	if b.Replaces != "" {
+		if err := s.endOldJoins(ctx, r, sess, p); err != nil {
+			return nil, err
+		}
+	}
+	sess, user, err := s.present(ctx, r, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.welcome(ctx, r, sess, *user, b.Replaces != ""); err != nil {
+		return nil, err
+	}
+	if err := s.beginSubscribing(ctx, r, sess, *user); err != nil {
+		return nil, err
+	}
+	return &message.Joined{User: *user, Rejoined: b.Replaces != "", Epoch: sess.Epoch}, nil
+}
+
+// admit stores the user under its new join and gives the session as it is then.
+func (s *Service) admit(ctx context.Context, r Request, b message.Join) (*control.Session, error) {
+	for range guardTries {
+		sess, err := s.active(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if user := sess.User(b.User); user != nil && user.Join == control.JoinID(r.ID) {
+			return sess, nil // this request was delivered before
+		}
+		if err := s.finishLeaving(ctx, r, sess, b.User); err != nil {
+			return nil, err
+		}
+		if err := checkPlace(sess, b); err != nil {
+			return nil, err
+		}
+		if sess, err = s.ensurePipeline(ctx, r, sess); err != nil {
+			return nil, err
+		}
+		if err := s.enter(ctx, r, sess, b); !errors.Is(err, store.ErrGuard) && err != nil {
+			return nil, err
+		}
+	}
+	return nil, errBusy
+}
+
+// checkPlace refuses what the guards of the store would refuse anyway, before a pipeline is made for it.
+func checkPlace(sess *control.Session, b message.Join) error {
+	user := sess.User(b.User)
+	switch {
+	case b.Replaces == "" && user != nil:
+		return control.Errorf(control.CodeConflict, "user %q has joined already", b.User)
+	case b.Replaces != "" && (user == nil || user.Join != b.Replaces):
+		return errReplacedJoin
+	case b.Replaces == "" && sess.MaxUsers > 0 && len(sess.Users) >= sess.MaxUsers:
+		return control.Errorf(control.CodeConflict, "the session is full with %d users", sess.MaxUsers)
+	default:
+		return nil
+	}
+}
+
+// enter is the one guarded update that makes the user present under the join r. Its presence is noted first, so that a
+// user without one cannot be.
+func (s *Service) enter(ctx context.Context, r Request, sess *control.Session, b message.Join) error {
+	now := time.Now().UTC()
+	if err := s.store.Presence.Begin(ctx, sess.ID, b.User, now); err != nil {
+		return err
+	}
+	user := control.User{
+		ID: b.User, Name: b.Name, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,
+		Join: control.JoinID(r.ID), Permissions: b.Permissions,
+		Subscriptions: control.Subscriptions{Mode: control.SubscribeAll},
+	}
+	var err error
+	if b.Replaces == "" {
+		err = s.store.Sessions.AddUser(ctx, sess.ID, user, sess.MaxUsers)
+	} else {
+		err = s.store.Sessions.Rejoin(ctx, sess.ID, b.Replaces, user, !b.KeepProfile)
+	}
+	if err == nil {
+		s.log.Info("user joined", slog.String(logging.KeySession, string(sess.ID)),
+			slog.String(logging.KeyUser, string(b.User)), slog.Bool("rejoin", b.Replaces != ""))
+	}
+	return err
+}
+
+// endOldJoins ends what the user had under earlier joins: everybody is told that its streams are gone, its endpoints are
+// released, and only then are they forgotten.
+func (s *Service) endOldJoins(ctx context.Context, r Request, sess *control.Session, p message.Presence) error {
+	sess, user, err := s.present(ctx, r, p)
+	if err != nil {
+		return err
+	}
+	for _, stream := range user.Streams {
+		if stream.Join == p.Join {
+			continue
+		}
+		if err := s.announceRemoved(ctx, r, sess, stream); err != nil {
+			return err
+		}
+	}
+	for _, conn := range sess.Connections {
+		if conn.User == p.User && conn.Join != p.Join {
+			s.releaseEndpoint(ctx, sess, conn)
+		}
+	}
+	err = s.store.Sessions.DropOldJoin(ctx, sess.ID, p.User, p.Join)
+	if errors.Is(err, store.ErrGuard) {
+		return errReplacedJoin
+	}
+	return err
+}
+
+// releaseEndpoint frees the endpoint of a connection, if its pipeline is still there.
+func (s *Service) releaseEndpoint(ctx context.Context, sess *control.Session, conn control.Connection) {
+	if conn.Endpoint.ID != "" && sess.Pipeline != nil && conn.Epoch == sess.Epoch {
+		s.release(ctx, sess.Pipeline.Server, conn.Endpoint.ID)
+	}
+}
+
+// welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
+// and what happened between the reading for joined and the binding comes as a sync.
+func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session, user control.User, again bool) error {
+	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
+		return brokerError("declare a user queue", err)
+	}
+	err := s.toUser(ctx, r, user.ID, userMessage{
+		ID: control.DeriveID(string(user.Join), message.UserTypeJoined), Type: message.UserTypeJoined, Epoch: sess.Epoch,
+		Data: message.JoinedData{
+			User: message.NewUser(user), Users: message.NewUsers(sess.Users),
+			ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.bind(ctx, r, sess, user.ID); err != nil {
+		return err
+	}
+	if again {
+		return nil // the queue was bound all along
+	}
+	return s.toAll(ctx, r, userMessage{
+		ID: control.DeriveID(string(user.Join), message.UserTypeUserJoined), Type: message.UserTypeUserJoined,
+		Epoch: sess.Epoch, Data: message.UserJoinedData{User: message.NewUser(user)},
+	})
+}
+
+// beginSubscribing makes the endpoint that sends to the user. The media server offers by itself when there is something
+// to send. A media server that cannot be reached does not hold up the join: the request waits in the session's queue.
+func (s *Service) beginSubscribing(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+	if !user.Permissions.Subscribe {
+		return nil
+	}
+	p := message.Presence{User: user.ID, Join: user.Join}
+	_, err := s.ensureEndpoint(ctx, r, p, control.Subscribe, sess.Epoch)
+	if err == nil || !Retryable(err) {
+		return nil // gone or rejoined meanwhile, or in a new epoch, where the rebuild makes it
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	s.log.Warn("subscribe endpoint not made yet, trying again", slog.String(logging.KeySession, string(sess.ID)),
+		slog.String(logging.KeyUser, string(user.ID)), slog.Any(logging.KeyError, err))
+	return s.toSession(ctx, r, control.DeriveID(r.ID, message.TypeRequestOffer), message.TypeRequestOffer,
+		message.RequestOffer{Presence: p, Epoch: sess.Epoch})
+}

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, or has
+// rejoined since, is no error.
+func (s *Service) Leave(ctx context.Context, r Request, b message.Leave) error {
+	err := s.store.Sessions.MarkLeaving(ctx, r.Session, b.User, b.Join, b.Reason)
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		return err
+	}
+	sess, err := s.store.Sessions.Get(ctx, r.Session)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, user := range sess.Leaving {
+		if user.ID == b.User && user.Join == b.Join {
+			return s.finishLeave(ctx, r, sess, user, b.Actor)
+		}
+	}
+	return nil
+}
+
+// finishLeaving ends the leaving of a user that somebody marked and did not get around to remove.
+func (s *Service) finishLeaving(ctx context.Context, r Request, sess *control.Session, id control.UserID) error {
+	for _, user := range sess.Leaving {
+		if user.ID == id {
+			return s.finishLeave(ctx, r, sess, user, "")
+		}
+	}
+	return nil
+}
+
+// finishLeave is everything after the mark. All of it can be repeated until the last step has forgotten the user.
+func (s *Service) finishLeave(
+	ctx context.Context, r Request, sess *control.Session, user control.User, actor string,
+) error {
+	for _, stream := range user.Streams {
+		if err := s.announceRemoved(ctx, r, sess, stream); err != nil {
+			return err
+		}
+	}
+	err := s.toAll(ctx, r, userMessage{
+		ID: control.DeriveID(string(user.Join), message.UserTypeUserLeft), Type: message.UserTypeUserLeft,
+		Epoch: sess.Epoch, Data: message.UserLeftData{User: message.NewUser(user), Reason: user.Leaving},
+	})
+	if err != nil {
+		return err
+	}
+	for _, conn := range sess.Connections {
+		if conn.User == user.ID {
+			s.releaseEndpoint(ctx, sess, conn)
+		}
+	}
+	if err := s.broker.DeleteQueue(ctx, message.UserQueue(sess.ID, user.ID).Name); err != nil {
+		return brokerError("delete a user queue", err)
+	}
+	return s.forgetUser(ctx, r, sess, user, actor)
+}
+
+func (s *Service) forgetUser(
+	ctx context.Context, r Request, sess *control.Session, user control.User, actor string,
+) error {
+	now := time.Now().UTC()
+	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, user.ID, user.Join); err != nil {
+		return err
+	}
+	if err := s.store.Presence.Remove(ctx, sess.ID, user.ID, now); err != nil {
+		return err
+	}
+	err := s.store.Sessions.RemoveLeaving(ctx, sess.ID, user.ID, user.Join)
+	if errors.Is(err, store.ErrGuard) {
+		return nil // somebody else finished it
+	}
+	if err != nil {
+		return err
+	}
+	s.log.Info("user left", slog.String(logging.KeySession, string(sess.ID)),
+		slog.String(logging.KeyUser, string(user.ID)), slog.String("reason", user.Leaving))
+	if err := s.store.Sessions.MarkEmpty(ctx, sess.ID, now); err != nil && !errors.Is(err, store.ErrGuard) {
+		return err
+	}
+	return s.audit(ctx, r, actor, "user.leave", "session:"+string(sess.ID), string(user.ID)+": "+user.Leaving)
+}

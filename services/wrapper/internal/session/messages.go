@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+)
+
+// userMessage is what a client is told.
+type userMessage struct {
+	ID    string
+	Type  string
+	Epoch int64
+	Data  any
+}
+
+// toUser sends to one user. A queue that is gone is no error: whoever reads it next gets it made again, with a sync.
+func (s *Service) toUser(ctx context.Context, r Request, user control.UserID, u userMessage) error {
+	m, err := envelope(r, user, u)
+	if err != nil {
+		return err
+	}
+	err = s.broker.Send(ctx, message.UserQueue(r.Session, user).Name, m)
+	if errors.Is(err, broker.ErrUnroutable) {
+		return nil
+	}
+	return s.sent(r, u, err)
+}
+
+// toAll sends to everybody in the session. An exchange that is gone, with a node of the broker, is made again.
+func (s *Service) toAll(ctx context.Context, r Request, u userMessage) error {
+	m, err := envelope(r, "", u)
+	if err != nil {
+		return err
+	}
+	exchange := message.SessionExchange(r.Session)
+	err = s.broker.Broadcast(ctx, exchange, m)
+	if errors.Is(err, broker.ErrNotFound) {
+		if err := s.restoreExchange(ctx, r); err != nil {
+			return err
+		}
+		err = s.broker.Broadcast(ctx, exchange, m)
+	}
+	return s.sent(r, u, err)
+}
+
+// sent is the outcome of sending: a full queue lost this message for a user that has not read for very long.
+func (s *Service) sent(r Request, u userMessage, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, broker.ErrFull):
+		s.log.Warn("user queue is full, a message to it was dropped",
+			slog.String(logging.KeySession, string(r.Session)), slog.String(logging.KeyType, u.Type))
+		return nil
+	default:
+		return brokerError("send "+u.Type, err)
+	}
+}
+
+// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.
+func (s *Service) restoreExchange(ctx context.Context, r Request) error {
+	sess, err := s.store.Sessions.Get(ctx, r.Session)
+	if err != nil {
+		return err
+	}
+	if sess.State == control.SessionClosed {
+		return errSessionClosed
+	}
+	if err := s.broker.DeclareExchange(ctx, message.SessionExchange(r.Session)); err != nil {
+		return brokerError("declare the session exchange", err)
+	}
+	for _, user := range sess.Users {
+		if err := s.restoreUser(ctx, r, sess, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// envelope is u as it travels. User says whom it is for, "" for everybody.
+func envelope(r Request, user control.UserID, u userMessage) (broker.Message, error) {
+	data, err := json.Marshal(u.Data)
+	if err != nil {
+		return broker.Message{}, fmt.Errorf("encode %s: %w", u.Type, err)
+	}
+	now := time.Now().UTC()
+	body, err := json.Marshal(message.UserMessage{
+		ID: u.ID, Type: u.Type, Time: message.Time(now), Session: r.Session, Epoch: u.Epoch, Data: data,
+	})
+	if err != nil {
+		return broker.Message{}, fmt.Errorf("encode %s: %w", u.Type, err)
+	}
+	return broker.Message{
+		ID: u.ID, Type: u.Type, Session: string(r.Session), User: string(user), Time: now, Version: message.Version,
+		TraceParent: r.TraceParent, Body: body,
+	}, nil
+}
+
+// toSession puts a request of our own on the session's queue, where any Wrapper takes it.
+func (s *Service) toSession(ctx context.Context, r Request, id, kind string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return brokerError("send "+kind, s.broker.Send(ctx, message.SessionQueue(r.Session).Name, broker.Message{
+		ID: id, Type: kind, Session: string(r.Session), Time: time.Now().UTC(), Version: message.Version,
+		TraceParent: r.TraceParent, Body: data,
+	}))
+}
+
+// brokerError gives an error of the broker its code.
+func brokerError(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &control.Error{
+		Code: control.CodeUnavailable, Detail: "the message broker did not take it", RetryAfter: time.Second,
+		Err: fmt.Errorf("%s: %w", doing, err),
+	}
+}

@@ -1,0 +1,110 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// PauseStream pauses or resumes a stream of the user, and tells everybody. Of two requests the one with the later id
+// counts, in whatever order they are handled. Errors: not_found for a stream that is not the user's.
+func (s *Service) PauseStream(ctx context.Context, r Request, b message.PauseStream) error {
+	return s.failed(ctx, r, b.Presence, s.pauseStream(ctx, r, b))
+}
+
+func (s *Service) pauseStream(ctx context.Context, r Request, b message.PauseStream) error {
+	for range guardTries {
+		_, user, err := s.present(ctx, r, b.Presence)
+		if err != nil {
+			return err
+		}
+		stream, err := ownStream(user, b.Stream)
+		if err != nil {
+			return err
+		}
+		if stream.PausedBy >= r.ID {
+			return s.applyPaused(ctx, r, b) // this one was delivered before, or a later one was faster
+		}
+		paused := paused(stream, b)
+		paused.PausedBy, paused.Updated = r.ID, control.DeriveID(r.ID, message.UserTypeStreamUpdated)
+		err = s.store.Sessions.SetPaused(ctx, r.Session, paused, user.StreamsRev)
+		if err != nil && !errors.Is(err, store.ErrGuard) {
+			return err
+		}
+	}
+	return errBusy
+}
+
+func ownStream(user *control.User, id control.StreamID) (control.Stream, error) {
+	i := slices.IndexFunc(user.Streams, func(s control.Stream) bool { return s.ID == id && s.Join == user.Join })
+	if i < 0 {
+		return control.Stream{}, control.Errorf(control.CodeNotFound, "the user has no stream %q", id)
+	}
+	return user.Streams[i], nil
+}
+
+// paused is the stream as the request wants it.
+func paused(stream control.Stream, b message.PauseStream) control.Stream {
+	named := b.Kinds
+	if len(named) == 0 {
+		named = stream.Kinds
+	}
+	var kinds []string
+	for _, kind := range stream.Kinds {
+		if slices.Contains(named, kind) && b.Paused || !slices.Contains(named, kind) &&
+			slices.Contains(stream.PausedKinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return withPaused(stream, kinds)
+}
+
+// applyPaused has the media server do what is stored, until nothing else is stored any more, and tells everybody.
+func (s *Service) applyPaused(ctx context.Context, r Request, b message.PauseStream) error {
+	for range guardTries {
+		sess, user, err := s.present(ctx, r, b.Presence)
+		if err != nil {
+			return err
+		}
+		stream, err := ownStream(user, b.Stream)
+		if err != nil {
+			return err
+		}
+		if err := s.setPaused(ctx, sess, user, stream); err != nil {
+			return err
+		}
+		_, after, err := s.present(ctx, r, b.Presence)
+		if err != nil {
+			return err
+		}
+		now, err := ownStream(after, b.Stream)
+		if err != nil {
+			return err
+		}
+		if now.PausedBy == stream.PausedBy {
+			return s.announce(ctx, r, sess, message.UserTypeStreamUpdated, stream.Updated, stream)
+		}
+	}
+	return errBusy
+}
+
+func (s *Service) setPaused(
+	ctx context.Context, sess *control.Session, user *control.User, stream control.Stream,
+) error {
+	conn := s.connection(sess, user, control.Publish)
+	if conn == nil || conn.Endpoint.ID == "" {
+		return nil // it is applied with the next offer
+	}
+	media, err := s.fleet.Media(ctx, sess.Pipeline.Server)
+	if err != nil {
+		return err
+	}
+	err = media.SetPaused(ctx, conn.Endpoint.ID,
+		mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds})
+	return s.mediaError(ctx, live{sess: sess, user: user, conn: *conn, media: media}, err)
+}

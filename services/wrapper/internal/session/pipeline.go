@@ -1,0 +1,185 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/placement"
+)
+
+// placeTries bounds how many servers are tried for one pipeline.
+const placeTries = 8
+
+// ensurePipeline gives the session a pipeline on a server that lives, if it has none, and returns the session with it. A
+// pipeline that is lost is replaced under the next epoch; a rebuild, queued before that, sees to the users.
+func (s *Service) ensurePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
+	if sess.Pipeline != nil {
+		lost, err := s.lost(ctx, *sess.Pipeline)
+		if err != nil || !lost {
+			return sess, err
+		}
+		if err := s.queueRebuild(ctx, r, sess, false); err != nil {
+			return nil, err
+		}
+	}
+	return s.replacePipeline(ctx, r, sess)
+}
+
+// replacePipeline makes the session's next pipeline, by compare-and-set on the epoch: the loser takes the winner's and
+// releases its own.
+func (s *Service) replacePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
+	ref, err := s.place(ctx, sess)
+	if err != nil {
+		s.metrics.placements.WithLabelValues(string(control.CodeOf(err))).Inc()
+		return nil, err
+	}
+	err = s.store.Sessions.SetPipeline(ctx, sess.ID, sess.Epoch, ref, connected(sess))
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		return nil, err // a redelivery creates the same pipeline, or finds it set
+	}
+	if err == nil {
+		s.metrics.placements.WithLabelValues("ok").Inc()
+		s.log.Info("pipeline placed", slog.String(logging.KeySession, string(sess.ID)),
+			slog.String(logging.KeyServer, string(ref.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch+1))
+	}
+	now, readErr := s.active(ctx, r)
+	if err != nil && (readErr == nil || !Retryable(readErr)) {
+		s.metrics.placements.WithLabelValues("lost").Inc()
+		s.dropPipeline(ctx, ref, now)
+	}
+	if readErr == nil && now.Pipeline == nil {
+		return nil, errBusy
+	}
+	return now, readErr
+}
+
+// connected lists the users that lose media with the present pipeline.
+func connected(sess *control.Session) []control.UserID {
+	var users []control.UserID
+	for _, user := range sess.Users {
+		for _, kind := range []control.ConnectionKind{control.Publish, control.Subscribe} {
+			if c := sess.Connection(user.ID, kind); c != nil && c.Seq > 0 && c.State != control.ConnectionClosed {
+				users = append(users, user.ID)
+				break
+			}
+		}
+	}
+	return users
+}
+
+// dropPipeline gives up a pipeline that lost the compare-and-set, unless the winner made the same one.
+func (s *Service) dropPipeline(ctx context.Context, ref control.PipelineRef, winner *control.Session) {
+	if winner != nil && winner.Pipeline != nil && winner.Pipeline.ID == ref.ID {
+		s.unreserve(ctx, ref)
+		return
+	}
+	s.release(ctx, ref.Server, ref.ID)
+}
+
+// place chooses a server, reserves the place and makes the pipeline there; a server that cannot is left out.
+func (s *Service) place(ctx context.Context, sess *control.Session) (control.PipelineRef, error) {
+	request := placement.Request{Region: sess.Region, Now: time.Now()}
+	if sess.Pipeline != nil {
+		request.Prefer = sess.Pipeline.Server
+	}
+	var last error
+	for range placeTries {
+		server, err := placement.Choose(s.fleet.Servers(), request)
+		if err != nil {
+			return control.PipelineRef{}, errors.Join(err, last)
+		}
+		ref, err := s.createPipeline(ctx, sess, server)
+		if err == nil {
+			return ref, nil
+		}
+		if ctx.Err() != nil {
+			return control.PipelineRef{}, err
+		}
+		s.log.Warn("media server cannot take a pipeline, trying another",
+			slog.String(logging.KeyServer, string(server.ID)), slog.Any(logging.KeyError, err))
+		request.Exclude, last = append(request.Exclude, server.ID), err
+	}
+	return control.PipelineRef{}, errBusy
+}
+
+func (s *Service) createPipeline(
+	ctx context.Context, sess *control.Session, chosen control.MediaServer,
+) (control.PipelineRef, error) {
+	server, err := s.store.MediaServers.Reserve(ctx, chosen.ID, chosen.Instance)
+	if err != nil {
+		return control.PipelineRef{}, fmt.Errorf("reserve a place on %s: %w", chosen.ID, err)
+	}
+	s.fleet.Saw(server)
+	ref := control.PipelineRef{Server: server.ID, Instance: server.Instance}
+	media, err := s.fleet.Media(ctx, server.ID)
+	if err == nil {
+		ref.ID, err = media.CreatePipeline(ctx, mediaapi.PipelineParams{Session: sess.ID, Epoch: sess.Epoch + 1})
+	}
+	if err != nil {
+		s.unreserve(ctx, ref)
+		return control.PipelineRef{}, err
+	}
+	return ref, nil
+}
+
+// unreserve takes a reservation back; failing that, the server looks fuller than it is until it restarts.
+func (s *Service) unreserve(ctx context.Context, ref control.PipelineRef) {
+	err := s.store.MediaServers.Unreserve(ctx, ref.Server, ref.Instance)
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		s.log.Warn("reservation not given back",
+			slog.String(logging.KeyServer, string(ref.Server)), slog.Any(logging.KeyError, err))
+	}
+}
+
+// lost reports whether a pipeline went with its server: another instance has taken the server's place, or it is down.
+func (s *Service) lost(ctx context.Context, ref control.PipelineRef) (bool, error) {
+	for _, server := range s.fleet.Servers() {
+		if server.ID == ref.Server && server.Instance == ref.Instance && server.Status != control.StatusDown {
+			return false, nil
+		}
+	}
+	// What was last seen says that it is lost, or does not know: the store decides.
+	server, err := s.store.MediaServers.Get(ctx, ref.Server)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, err
+	default:
+		return server.Instance != ref.Instance || server.Status == control.StatusDown, nil
+	}
+}
+
+// queueRebuild asks for the rebuild of the session's present pipeline. gone says that its server is up and does not have
+// it.
+func (s *Service) queueRebuild(ctx context.Context, r Request, sess *control.Session, gone bool) error {
+	return s.toSession(ctx, r, RebuildID(sess.ID, sess.Epoch), message.TypeRebuild, message.Rebuild{
+		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: reasonServerDown,
+	})
+}
+
+// RebuildID is the id of the request to rebuild the pipeline that a session has under epoch.
+func RebuildID(session control.SessionID, epoch int64) string {
+	return control.DeriveID(string(session), fmt.Sprintf("rebuild/%d", epoch))
+}
+
+// release frees a media object. Failing that is no failure of the request: what is left over is found by the
+// reconciliation of servers and sessions.
+func (s *Service) release(ctx context.Context, server control.MediaServerID, id string) {
+	media, err := s.fleet.Media(ctx, server)
+	if err == nil {
+		err = media.Release(ctx, id)
+	}
+	if err != nil && !errors.Is(err, ErrObjectGone) {
+		s.log.Warn("media object not released",
+			slog.String(logging.KeyServer, string(server)), slog.Any(logging.KeyError, err))
+	}
+}

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Publish answers an offer. A seq that was answered, or refused, gets the same again; one whose predecessor is still being
+// handled is tried again later. Errors: forbidden, stale_epoch, invalid for SDP that the media server refuses.
+func (s *Service) Publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+	answered, err := s.publish(ctx, r, b)
+	if errors.Is(err, store.ErrGuard) {
+		err = errBusy
+	}
+	return answered, s.failed(ctx, r, b.Presence, err)
+}
+
+func (s *Service) publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	if !user.Permissions.Publish {
+		return nil, control.Errorf(control.CodeForbidden, "the user may not publish")
+	}
+	last := int64(0)
+	if conn := s.connection(sess, user, control.Publish); conn != nil {
+		last = conn.Seq
+	}
+	switch {
+	case b.Seq <= last:
+		return s.answerAgain(ctx, r, sess, *user, b)
+	case b.Seq > last+1 && !r.Last:
+		return nil, control.Errorf(control.CodeUnavailable, "offer %d waits for offer %d", b.Seq, last+1)
+	}
+	answered, err := s.answer(ctx, r, b)
+	if err != nil && (!Retryable(err) || r.Last) && !errors.Is(err, errStaleEpoch) {
+		return nil, errors.Join(err, s.refuse(ctx, r, b, err))
+	}
+	return answered, err
+}
+
+// answer has the media server process the offer, stores the outcome and tells of it.
+func (s *Service) answer(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+	l, err := s.ensureEndpoint(ctx, r, b.Presence, control.Publish, b.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	processed, err := l.media.ProcessOffer(ctx, l.conn.Endpoint.ID, mediaapi.ProcessOffer{Offer: b.SDP, Seq: b.Seq})
+	if err != nil {
+		return nil, s.mediaError(ctx, l, err)
+	}
+	answer := control.SDPAnswer{Seq: b.Seq, SDP: processed.Answer}
+	err = s.store.Negotiations.StoreAnswer(ctx, r.Session, l.conn, answer, time.Now().UTC())
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		return nil, err
+	}
+	base := offerBase(r.Session, b)
+	for range guardTries {
+		err = s.storeStreams(ctx, r, l, b.Seq, processed.Streams, base)
+		if !errors.Is(err, store.ErrGuard) {
+			break
+		}
+		if l.sess, l.user, err = s.inEpoch(ctx, r, b.Presence, b.Epoch); err != nil {
+			return nil, err
+		}
+		conn := s.connection(l.sess, l.user, control.Publish)
+		if conn == nil || conn.Endpoint.ID != l.conn.Endpoint.ID {
+			return nil, errBusy // stopped meanwhile, or begun anew
+		}
+		if conn.Seq >= b.Seq {
+			return s.answerAgain(ctx, r, l.sess, *l.user, b)
+		}
+		l.conn = *conn
+	}
+	if err != nil {
+		return nil, err
+	}
+	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	return s.tellAnswer(ctx, r, sess, *user, b, processed.Answer)
+}
+
+// storeStreams is the one guarded update of an offer. What is gone is announced before it: the media server has dropped it
+// already, and afterwards nobody would know.
+func (s *Service) storeStreams(
+	ctx context.Context, r Request, l live, seq int64, published []mediaapi.PublishedStream, base string,
+) error {
+	next, removed := changedStreams(*l.user, published, base)
+	for _, stream := range removed {
+		if err := s.announceRemoved(ctx, r, l.sess, stream); err != nil {
+			return err
+		}
+	}
+	for _, stream := range next {
+		if len(stream.PausedKinds) == 0 {
+			continue
+		}
+		paused := mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds}
+		if err := l.media.SetPaused(ctx, l.conn.Endpoint.ID, paused); err != nil {
+			return s.mediaError(ctx, l, err)
+		}
+	}
+	return s.store.Sessions.SetAnswered(ctx, r.Session, l.conn, seq, next, l.user.StreamsRev)
+}
+
+// tellAnswer sends the answer to the user and what it changed to everybody.
+func (s *Service) tellAnswer(
+	ctx context.Context, r Request, sess *control.Session, user control.User, b message.Publish, sdp string,
+) (*message.Answered, error) {
+	base := offerBase(r.Session, b)
+	err := s.toUser(ctx, r, user.ID, userMessage{
+		ID: control.DeriveID(base, message.UserTypeAnswer), Type: message.UserTypeAnswer, Epoch: b.Epoch,
+		Data: message.SDPData{Connection: control.Publish, Seq: b.Seq, Epoch: b.Epoch, SDP: sdp},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.announceChanged(ctx, r, sess, user.Streams, base); err != nil {
+		return nil, err
+	}
+	return &message.Answered{Epoch: b.Epoch, Seq: b.Seq, SDP: sdp}, nil
+}
+
+// answerAgain repeats what an offer got. Errors: the one it was refused with; conflict if it is void or too old.
+func (s *Service) answerAgain(
+	ctx context.Context, r Request, sess *control.Session, user control.User, b message.Publish,
+) (*message.Answered, error) {
+	negotiation, err := s.store.Negotiations.Get(ctx, control.NegotiationID(r.Session, b.User, control.Publish))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	for _, a := range negotiation.Answers {
+		if a.Seq != b.Seq || negotiation.Join != b.Join || negotiation.Epoch != b.Epoch {
+			continue
+		}
+		if a.Code != "" {
+			return nil, &control.Error{Code: a.Code, Detail: a.Detail}
+		}
+		return s.tellAnswer(ctx, r, sess, user, b, a.SDP)
+	}
+	return nil, control.Errorf(control.CodeConflict, "offer %d is void", b.Seq)
+}
+
+// refuse stores that an offer was refused, so that it counts and the next one can come.
+func (s *Service) refuse(ctx context.Context, r Request, b message.Publish, cause error) error {
+	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
+	if err != nil {
+		return nil //nolint:nilerr // the user is gone or has moved on: nothing is left to count
+	}
+	now := time.Now().UTC()
+	conn := control.Connection{
+		ID: connectionID(user.ID, control.Publish), User: user.ID, Kind: control.Publish, Join: user.Join,
+		Epoch: sess.Epoch, State: control.ConnectionNew, ChangedAt: now,
+	}
+	refused := control.SDPAnswer{Seq: b.Seq, Code: control.CodeOf(cause), Detail: detailOf(cause)}
+	err = s.store.Negotiations.StoreAnswer(ctx, r.Session, conn, refused, now)
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		return err
+	}
+	if s.connection(sess, user, control.Publish) == nil {
+		err = s.store.Sessions.AddConnection(ctx, r.Session, conn)
+		if err != nil && !errors.Is(err, store.ErrGuard) {
+			return err
+		}
+	}
+	err = s.store.Sessions.SetSeq(ctx, r.Session, conn, b.Seq)
+	if errors.Is(err, store.ErrGuard) {
+		return nil
+	}
+	return err
+}
+
+// offerBase names an offer: the same for every request that carries it.
+func offerBase(session control.SessionID, b message.Publish) string {
+	return fmt.Sprintf("%s/%s/publish/%s/%d/%d", session, b.User, b.Join, b.Epoch, b.Seq)
+}

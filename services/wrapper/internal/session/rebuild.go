@@ -1,0 +1,97 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+)
+
+// reasonServerDown is why a pipeline is replaced whose server was lost.
+const reasonServerDown = "server-down"
+
+// Rebuild replaces a pipeline that is lost. Users are told that it is gone and, when the next one is there, to offer again
+// under its epoch; what they subscribe with is made at once. A session whose pipeline is well, or that has moved on
+// further, needs nothing.
+func (s *Service) Rebuild(ctx context.Context, r Request, b message.Rebuild) error {
+	sess, err := s.active(ctx, r)
+	if err != nil || sess.Epoch > b.Epoch+1 {
+		return ignoreFinal(err)
+	}
+	if sess.Epoch == b.Epoch {
+		lost, err := s.mayRebuild(ctx, sess, b)
+		if err != nil || !lost {
+			return err
+		}
+	}
+	if err := s.tellEpoch(ctx, r, message.UserTypeDisconnected, b.Epoch, b.Reason); err != nil {
+		return err
+	}
+	if sess.Epoch == b.Epoch {
+		if sess, err = s.replacePipeline(ctx, r, sess); err != nil {
+			return retryWhenFull(err)
+		}
+		s.metrics.rebuilds.Inc()
+		if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
+			return err
+		}
+	}
+	return s.resume(ctx, r, sess, b)
+}
+
+// mayRebuild reports whether the pipeline that the request is about is lost indeed.
+func (s *Service) mayRebuild(ctx context.Context, sess *control.Session, b message.Rebuild) (bool, error) {
+	if sess.Pipeline == nil || sess.Pipeline.ID != b.Pipeline {
+		return false, nil
+	}
+	if b.Gone {
+		return true, nil
+	}
+	return s.lost(ctx, *sess.Pipeline)
+}
+
+// resume sends everybody to the new pipeline.
+func (s *Service) resume(ctx context.Context, r Request, sess *control.Session, b message.Rebuild) error {
+	if err := s.tellEpoch(ctx, r, message.UserTypeReconnect, sess.Epoch, b.Reason); err != nil {
+		return err
+	}
+	s.log.Info("session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
+		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch))
+	for _, user := range sess.Users {
+		if !user.Permissions.Subscribe {
+			continue
+		}
+		p := message.Presence{User: user.ID, Join: user.Join}
+		_, err := s.ensureEndpoint(ctx, r, p, control.Subscribe, sess.Epoch)
+		if err != nil && Retryable(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellEpoch sends disconnected or reconnect to everybody, with an id that is made of the session and the epoch alone.
+func (s *Service) tellEpoch(ctx context.Context, r Request, kind string, epoch int64, reason string) error {
+	return s.toAll(ctx, r, userMessage{
+		ID: control.DeriveID(RebuildID(r.Session, epoch), kind), Type: kind, Epoch: epoch,
+		Data: message.EpochData{Epoch: epoch, Reason: reason},
+	})
+}
+
+// ignoreFinal drops what trying again would not mend: the session is gone, and with it the request's reason.
+func ignoreFinal(err error) error {
+	if Retryable(err) {
+		return err
+	}
+	return nil
+}
+
+// retryWhenFull has a rebuild wait for a place.
+func retryWhenFull(err error) error {
+	if control.CodeOf(err) != control.CodeNoCapacity {
+		return err
+	}
+	return control.Errorf(control.CodeUnavailable, "no media server takes the session yet: %w", err)
+}

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"slices"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/pkg/message"
+)
+
+// changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids of
+// the messages about what it changed are made of it. Streams of an earlier join count as gone.
+func changedStreams(
+	user control.User, published []mediaapi.PublishedStream, base string,
+) (next, removed []control.Stream) {
+	next = make([]control.Stream, 0, len(published))
+	for _, p := range published {
+		i := slices.IndexFunc(user.Streams, func(s control.Stream) bool { return s.ID == p.ID && s.Join == user.Join })
+		if i < 0 {
+			next = append(next, control.Stream{
+				ID: p.ID, User: user.ID, Kinds: p.Kinds, State: control.StreamActive, PausedKinds: []string{},
+				Join: user.Join, Added: addedID(base, p.ID),
+			})
+			continue
+		}
+		stream := user.Streams[i]
+		if !slices.Equal(stream.Kinds, p.Kinds) {
+			stream.Kinds, stream.Updated = p.Kinds, updatedID(base, p.ID)
+			stream = withPaused(stream, stream.PausedKinds)
+		}
+		next = append(next, stream)
+	}
+	for _, old := range user.Streams {
+		still := func(s control.Stream) bool { return s.ID == old.ID && s.Added == old.Added }
+		if !slices.ContainsFunc(next, still) {
+			removed = append(removed, old)
+		}
+	}
+	return next, removed
+}
+
+// withPaused is the stream with those of its kinds paused that are listed.
+func withPaused(stream control.Stream, kinds []string) control.Stream {
+	paused := []string{}
+	for _, kind := range stream.Kinds {
+		if slices.Contains(kinds, kind) {
+			paused = append(paused, kind)
+		}
+	}
+	stream.PausedKinds, stream.State = paused, control.StreamActive
+	if len(paused) == len(stream.Kinds) && len(paused) > 0 {
+		stream.State = control.StreamPaused
+	}
+	return stream
+}
+
+func addedID(base string, id control.StreamID) string {
+	return control.DeriveID(base, message.UserTypeStreamAdded+"/"+string(id))
+}
+
+func updatedID(base string, id control.StreamID) string {
+	return control.DeriveID(base, message.UserTypeStreamUpdated+"/"+string(id))
+}
+
+// announceChanged tells everybody of the user's streams that the offer base has added or updated, as long as nothing newer
+// has changed them again.
+func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.Session, streams []control.Stream,
+	base string,
+) error {
+	for _, stream := range streams {
+		if stream.Added == addedID(base, stream.ID) {
+			if err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream); err != nil {
+				return err
+			}
+		}
+		if stream.Updated == updatedID(base, stream.ID) {
+			if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, stream.Updated, stream); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// announceRemoved tells everybody that a stream is gone. The id is the same whichever way it went.
+func (s *Service) announceRemoved(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
+	id := control.DeriveID(stream.Added, message.UserTypeStreamRemoved)
+	return s.announce(ctx, r, sess, message.UserTypeStreamRemoved, id, stream)
+}
+
+func (s *Service) announce(
+	ctx context.Context, r Request, sess *control.Session, kind, id string, stream control.Stream,
+) error {
+	return s.toAll(ctx, r, userMessage{
+		ID: id, Type: kind, Epoch: sess.Epoch, Data: message.StreamData{Stream: stream},
+	})
+}

@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Sync makes the user's queue again, if it is gone, and sends the whole state that the user needs.
+func (s *Service) Sync(ctx context.Context, r Request, b message.Presence) error {
+	sess, user, err := s.present(ctx, r, b)
+	if err != nil {
+		return err
+	}
+	return s.restoreUser(ctx, r, sess, *user)
+}
+
+// restoreUser puts a sync on the user's queue before the queue is bound, so that it is the first message of a new one.
+func (s *Service) restoreUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
+		return brokerError("declare a user queue", err)
+	}
+	if err := s.sendSync(ctx, r, sess, user.ID, "first"); err != nil {
+		return err
+	}
+	return s.bind(ctx, r, sess, user.ID)
+}
+
+// bind lets the user's queue have what goes to everybody. What changed since sess was read comes as a sync: it was sent
+// before the queue was bound.
+func (s *Service) bind(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
+	queue, exchange := message.UserQueue(sess.ID, user).Name, message.SessionExchange(sess.ID)
+	err := s.broker.Bind(ctx, queue, exchange)
+	if errors.Is(err, broker.ErrNotFound) {
+		if err := s.broker.DeclareExchange(ctx, exchange); err != nil {
+			return brokerError("declare the session exchange", err)
+		}
+		err = s.broker.Bind(ctx, queue, exchange)
+	}
+	if err != nil {
+		return brokerError("bind a user queue", err)
+	}
+	now, err := s.active(ctx, r)
+	if err != nil {
+		return err
+	}
+	same, err := sameForUsers(sess, now)
+	if err != nil || same {
+		return err
+	}
+	return s.sendSync(ctx, r, now, user, "bound")
+}
+
+// sameForUsers reports whether a client sees no difference between two readings of a session.
+func sameForUsers(a, b *control.Session) (bool, error) {
+	before, err := json.Marshal(message.NewUsers(a.Users))
+	if err != nil {
+		return false, err
+	}
+	after, err := json.Marshal(message.NewUsers(b.Users))
+	return string(before) == string(after) && a.Epoch == b.Epoch, err
+}
+
+// sendSync sends the state; occasion tells apart the syncs that one request sends to one user.
+func (s *Service) sendSync(
+	ctx context.Context, r Request, sess *control.Session, user control.UserID, occasion string,
+) error {
+	connections := []message.SyncConnection{}
+	for _, kind := range []control.ConnectionKind{control.Publish, control.Subscribe} {
+		connection, err := s.syncConnection(ctx, sess, user, kind)
+		if err != nil {
+			return err
+		}
+		if connection != nil {
+			connections = append(connections, *connection)
+		}
+	}
+	return s.toUser(ctx, r, user, userMessage{
+		ID:   control.DeriveID(r.ID, fmt.Sprintf("%s/%s/%s", message.UserTypeSync, user, occasion)),
+		Type: message.UserTypeSync, Epoch: sess.Epoch,
+		Data: message.SyncData{
+			Users: message.NewUsers(sess.Users), ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch, Connections: connections,
+		},
+	})
+}
+
+// syncConnection is one connection with the SDP that the client may have missed: its last answer, or the server's offer
+// that it did not answer yet. nil if there is no such connection.
+func (s *Service) syncConnection(
+	ctx context.Context, sess *control.Session, id control.UserID, kind control.ConnectionKind,
+) (*message.SyncConnection, error) {
+	user := sess.User(id)
+	if user == nil {
+		return nil, nil //nolint:nilnil // nothing to tell is no error
+	}
+	conn := s.connection(sess, user, kind)
+	if conn == nil {
+		return nil, nil //nolint:nilnil // nothing to tell is no error
+	}
+	told := &message.SyncConnection{Kind: kind, Seq: conn.Seq, State: conn.State}
+	negotiation, err := s.store.Negotiations.Get(ctx, control.NegotiationID(sess.ID, id, kind))
+	if errors.Is(err, store.ErrNotFound) {
+		return told, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if negotiation.Join != user.Join || negotiation.Epoch != sess.Epoch {
+		return told, nil
+	}
+	for _, a := range negotiation.Answers {
+		if a.Seq == conn.Seq {
+			told.Answer = a.SDP
+		}
+	}
+	if negotiation.Seq > negotiation.AnsweredSeq && kind == control.Subscribe {
+		told.Seq, told.Offer = negotiation.Seq, negotiation.Offer
+	}
+	return told, nil
+}
