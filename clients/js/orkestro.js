@@ -208,7 +208,11 @@ export class Session extends EventTarget {
     const { signal } = this.#over;
     const onState = (state, error) => this.emit('signalling', { state, error });
     try {
-      for await (const message of messages(this.api, { signal, onState })) this.#takeSafely(message);
+      for await (const message of messages(this.api, { signal, onState })) {
+        const waiting = this.timings.joined === null;
+        this.#takeSafely(message);
+        if (waiting) await delay(0, signal); // whoever awaited join() adds listeners before the next message
+      }
     } catch (err) {
       if (!signal.aborted) this.#close({ reason: endOf(err), error: err });
     }

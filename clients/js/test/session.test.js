@@ -65,6 +65,15 @@ test('messages before joined are of an earlier join', async (t) => {
   assert.deepEqual([...session.users.keys()], ['me']);
 });
 
+test('whoever awaited join hears of what came right after joined', async (t) => {
+  const fake = await FakeServer.start(t);
+  fake.joined();
+  fake.push('message', { type: 'chat', data: 'first' });
+  const session = await join(options(fake));
+  fake.sessions.push(session);
+  assert.equal((await next(session, 'message')).data, 'first');
+});
+
 test('a batch is acknowledged after it was taken, and a redelivery taken once', async (t) => {
   const { fake, session } = await joined(t);
   const got = [];

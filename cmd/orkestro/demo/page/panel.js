@@ -43,7 +43,7 @@ export function users(list, me) {
   const to = document.getElementById('chat-to');
   const chosen = to.value;
   const others = list.filter((user) => user.id !== me);
-  to.replaceChildren(new Option('Everybody', ''), ...others.map((user) => new Option(nameOf(user), user.id)));
+  to.replaceChildren(new Option('All', ''), ...others.map((user) => new Option(nameOf(user), user.id)));
   to.value = others.some((user) => user.id === chosen) ? chosen : '';
 }
 
