@@ -1,0 +1,220 @@
+package media
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
+)
+
+// Config are the settings of a [Server].
+type Config struct {
+	Network rtc.NetworkConfig
+}
+
+// Server is the registry of all live objects of the process. Safe for concurrent use.
+type Server struct {
+	engine *rtc.Engine
+	flows  *flows
+	log    *slog.Logger
+
+	listener atomic.Pointer[func(Event)]
+	created  atomic.Int64 // pipelines ever created
+
+	mu        sync.Mutex
+	closed    bool
+	objects   map[string]Object
+	bySession map[sessionEpoch]*Pipeline
+}
+
+type sessionEpoch struct {
+	session control.SessionID
+	epoch   int64
+}
+
+// NewServer opens the network. The caller closes it.
+func NewServer(cfg Config, log *slog.Logger) (*Server, error) {
+	log = log.With(logging.KeyComponent, "media")
+	engine, err := rtc.Open(cfg.Network, log)
+	if err != nil {
+		return nil, fmt.Errorf("open media network: %w", err)
+	}
+	return &Server{
+		engine:    engine,
+		flows:     startFlows(),
+		log:       log,
+		objects:   map[string]Object{},
+		bySession: map[sessionEpoch]*Pipeline{},
+	}, nil
+}
+
+// Close releases every object and closes the network.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, p := range s.Pipelines() {
+		s.Release(p.ID())
+	}
+	s.flows.stop()
+	return s.engine.Close()
+}
+
+// UDPPort is the port that carries all media.
+func (s *Server) UDPPort() int { return s.engine.UDPPort() }
+
+// OnEvent sets the one listener. It is called in order for each object, from several goroutines at once, and must not
+// block. Set it before the first object is made.
+func (s *Server) OnEvent(listener func(Event)) { s.listener.Store(&listener) }
+
+func (s *Server) emit(object Object, eventType string, data any) {
+	if listener := s.listener.Load(); listener != nil {
+		(*listener)(Event{Object: object, Type: eventType, Data: data, Time: time.Now()})
+	}
+}
+
+// CreatePipeline makes a pipeline. With a session it is idempotent: the same session and epoch get the pipeline that is
+// there.
+func (s *Server) CreatePipeline(session control.SessionID, epoch int64) (*Pipeline, error) {
+	key := sessionEpoch{session, epoch}
+	p := newPipeline(s, key)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errorf(codeNotEnoughResources, "the server is stopping")
+	}
+	if there, found := s.bySession[key]; found && session != "" {
+		s.mu.Unlock()
+		return there, nil
+	}
+	if session != "" {
+		s.bySession[key] = p
+	}
+	s.objects[p.ID()] = p
+	s.mu.Unlock()
+	s.created.Add(1)
+	s.emit(p, EventObjectCreated, ObjectCreated{Object: p.ID()})
+	return p, nil
+}
+
+// Object finds a live object by its id.
+func (s *Server) Object(id string) (Object, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	object, found := s.objects[id]
+	return object, found
+}
+
+// Pipelines are all live pipelines, oldest first.
+func (s *Server) Pipelines() []*Pipeline {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var pipelines []*Pipeline
+	for _, object := range s.objects {
+		if p, ok := object.(*Pipeline); ok {
+			pipelines = append(pipelines, p)
+		}
+	}
+	slices.SortFunc(pipelines, func(a, b *Pipeline) int {
+		return cmp.Or(a.meta.created.Compare(b.meta.created), cmp.Compare(a.id, b.id))
+	})
+	return pipelines
+}
+
+// Release ends an object and everything in it, and returns when that is done. Unknown ids are no error.
+func (s *Server) Release(id string) {
+	s.mu.Lock()
+	object, found := s.objects[id]
+	s.mu.Unlock()
+	if !found {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, child := range object.Children() {
+		wg.Go(func() { s.releaseOne(child) })
+	}
+	wg.Wait()
+	s.releaseOne(object)
+}
+
+// closer is the part of an object that only its registry may call, once.
+type closer interface {
+	Object
+	close()
+}
+
+func (s *Server) releaseOne(object Object) {
+	s.mu.Lock()
+	_, found := s.objects[object.ID()]
+	delete(s.objects, object.ID())
+	if p, ok := object.(*Pipeline); ok && s.bySession[p.key] == p {
+		delete(s.bySession, p.key)
+	}
+	s.mu.Unlock()
+	if !found {
+		return
+	}
+	object.(closer).close()
+	s.emit(object, EventObjectDestroyed, ObjectDestroyed{ObjectID: object.ID()})
+}
+
+var errPipelineReleased = errors.New("pipeline is being released")
+
+// add registers a new child unless the pipeline is gone.
+func (s *Server) add(p *Pipeline, object Object) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.objects[p.id] != Object(p) {
+		return errPipelineReleased
+	}
+	s.objects[object.ID()] = object
+	return nil
+}
+
+// Stats are totals over the life of the process, and what is there now.
+type Stats struct {
+	Pipelines, Endpoints  int
+	PipelinesCreated      int64
+	BytesIn, BytesOut     uint64 // RTP payload and headers, without encryption and UDP
+	PacketsIn, PacketsOut uint64
+}
+
+// Stats counts.
+func (s *Server) Stats() Stats {
+	traffic := s.engine.Traffic()
+	stats := Stats{
+		PipelinesCreated: s.created.Load(),
+		BytesIn:          traffic.BytesIn,
+		BytesOut:         traffic.BytesOut,
+		PacketsIn:        traffic.PacketsIn,
+		PacketsOut:       traffic.PacketsOut,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, object := range s.objects {
+		if _, ok := object.(*Pipeline); ok {
+			stats.Pipelines++
+		} else {
+			stats.Endpoints++
+		}
+	}
+	return stats
+}
+
+func newID(parent Object, c class) string {
+	id := uuid.NewString() + "_" + c.QualifiedType()
+	if parent != nil {
+		id = parent.ID() + "/" + id
+	}
+	return id
+}

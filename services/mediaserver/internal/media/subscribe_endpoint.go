@@ -1,0 +1,308 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
+)
+
+// offerTimeout bounds the making of an offer, which waits for nothing but the process itself.
+const offerTimeout = 5 * time.Second
+
+func subscribeClass() class {
+	return class{module: "orkestro", name: "SubscribeEndpoint", hierarchy: []string{
+		"kurento.SessionEndpoint", "kurento.Endpoint", "kurento.MediaElement", "kurento.MediaObject",
+	}}
+}
+
+// SubscribeEndpoint sends one user what the others of the pipeline publish, over one peer connection that it offers
+// again whenever that changes. Offers come as [EventOfferCreated], one at a time:
+//
+//	streams change -> offer seq n -> (streams change: remembered) -> answer n -> offer n+1 if anything was remembered
+//
+// Safe for concurrent use: all work is done on its queue, one task at a time, and that goroutine owns the fields below
+// it.
+type SubscribeEndpoint struct {
+	base
+	pipeline *Pipeline
+	user     control.UserID
+	join     control.JoinID
+	queue    queue
+	looking  atomic.Bool // a task that looks at the streams is posted already
+
+	subscriptions control.Subscriptions
+	peer          *rtc.SubscribePeer // nil: nothing to send yet, stopped, or given up
+	stopped       bool
+	seq           int64  // of the last offer
+	offer         string // the last offer
+	waiting       bool   // the last offer is not answered yet
+	changed       bool   // streams changed while it waits
+	restart       bool   // an ICE restart was asked for while it waits
+	links         map[*rtc.DataSource]*rtc.DataLink
+	early         []control.Candidate
+	states        stateCounter
+}
+
+func newSubscribeEndpoint(
+	p *Pipeline, user control.UserID, join control.JoinID, subscriptions control.Subscriptions,
+) *SubscribeEndpoint {
+	return &SubscribeEndpoint{
+		base: newBase(p.server, p, subscribeClass()), pipeline: p, user: user, join: join,
+		subscriptions: subscriptions, links: map[*rtc.DataSource]*rtc.DataLink{},
+	}
+}
+
+// User is whose endpoint it is.
+func (e *SubscribeEndpoint) User() control.UserID { return e.user }
+
+// Join is the user's presence that it was made for.
+func (e *SubscribeEndpoint) Join() control.JoinID { return e.join }
+
+// streamsChanged has the endpoint look at the streams of the pipeline, once for several changes.
+func (e *SubscribeEndpoint) streamsChanged() {
+	if e.looking.Swap(true) {
+		return
+	}
+	e.queue.post(func() {
+		e.looking.Store(false)
+		e.update(false, false)
+	})
+}
+
+// update brings the connection in line with the streams and offers what has changed; with force also when nothing has.
+func (e *SubscribeEndpoint) update(force, restart bool) {
+	if e.stopped {
+		return
+	}
+	if e.waiting {
+		e.changed = true
+		e.restart = e.restart || restart
+		return
+	}
+	tracks, mirrors := e.wanted()
+	if e.peer == nil {
+		if len(tracks) == 0 && len(mirrors) == 0 {
+			return
+		}
+		if err := e.newPeer(); err != nil {
+			e.report(err)
+			return
+		}
+	}
+	changedTracks, err := e.peer.SetTracks(tracks)
+	changedChannels, channelErr := e.peer.SetChannels(mirrors)
+	if err = errors.Join(err, channelErr); err != nil {
+		e.report(err)
+	}
+	if changedTracks || changedChannels || force || restart {
+		e.makeOffer(restart)
+	}
+}
+
+func (e *SubscribeEndpoint) makeOffer(restart bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), offerTimeout)
+	defer cancel()
+	offer, err := e.peer.Offer(ctx, restart)
+	if err != nil {
+		e.report(err)
+		e.giveUp()
+		return
+	}
+	e.seq++
+	e.offer, e.waiting, e.changed, e.restart = offer, true, false, false
+	e.emitOffer()
+}
+
+func (e *SubscribeEndpoint) emitOffer() {
+	e.server.emit(e, EventOfferCreated, OfferCreated{Seq: e.seq, SDP: e.offer})
+}
+
+// report tells about a failure that no caller waits for.
+func (e *SubscribeEndpoint) report(err error) {
+	e.server.log.Warn("subscribe endpoint could not offer", logging.KeyEndpoint, e.id, logging.KeyError, err)
+	e.server.emit(e, EventError, ErrorRaised{
+		Description: err.Error(), ErrorCode: int(codeGenerateOffer), Type: "SDP_END_POINT_GENERATE_OFFER_ERROR",
+	})
+}
+
+// wanted is what the subscriptions choose of what is there.
+func (e *SubscribeEndpoint) wanted() (tracks []rtc.Track, mirrors []*rtc.Mirror) {
+	linked := map[*rtc.DataSource]bool{}
+	for _, s := range e.pipeline.streams.others(e.user) {
+		for _, source := range s.tracks {
+			if e.subscribed(s.id, source.Kind()) && source.Codec() != (rtc.Codec{}) {
+				tracks = append(tracks, rtc.Track{Stream: s.id, Source: source})
+			}
+		}
+		if s.data == nil || !e.subscribed(s.id, control.KindData) {
+			continue
+		}
+		linked[s.data] = true
+		if e.links[s.data] == nil {
+			e.links[s.data] = s.data.Connect(e.streamsChanged)
+		}
+		for _, m := range e.links[s.data].Mirrors() {
+			mirrors = append(mirrors, m.For(string(s.id)))
+		}
+	}
+	for source, link := range e.links {
+		if !linked[source] {
+			delete(e.links, source)
+			link.Close()
+		}
+	}
+	return tracks, mirrors
+}
+
+func (e *SubscribeEndpoint) subscribed(id control.StreamID, kind string) bool {
+	if e.subscriptions.Mode != control.SubscribeList {
+		return true
+	}
+	return slices.ContainsFunc(e.subscriptions.Streams, func(s control.Subscription) bool {
+		return s.ID == id && (len(s.Kinds) == 0 || slices.Contains(s.Kinds, kind))
+	})
+}
+
+func (e *SubscribeEndpoint) newPeer() error {
+	var peer *rtc.SubscribePeer
+	peer, err := e.server.engine.NewSubscribePeer(rtc.Handlers{
+		State: func(s control.ConnectionState) { e.queue.post(func() { e.stateChanged(peer, s) }) },
+	})
+	if err != nil {
+		return err
+	}
+	e.peer = peer
+	return nil
+}
+
+func (e *SubscribeEndpoint) stateChanged(peer *rtc.SubscribePeer, s control.ConnectionState) {
+	if peer != e.peer {
+		return
+	}
+	e.states.emit(e.server, e, s)
+	if s == control.ConnectionConnected {
+		peer.RequestKeyframes()
+	}
+}
+
+// giveUp closes the connection; the next one begins with a new offer.
+func (e *SubscribeEndpoint) giveUp() {
+	e.waiting, e.changed, e.restart = false, false, false
+	if e.peer != nil {
+		e.peer.Close()
+		e.peer = nil
+	}
+}
+
+// ProcessAnswer takes the answer to offer seq. One to an older offer, or a second one, does nothing. Errors are [*Error]
+// with [mediaapi.CodeNotOfferGenerated], [mediaapi.CodeSDPParse] or [mediaapi.CodeSDPProcessAnswer]; after the first two
+// the offer still waits, after the last one a fresh one is made.
+func (e *SubscribeEndpoint) ProcessAnswer(ctx context.Context, answer string, seq int64) error {
+	return e.queue.call(ctx, e.id, func() error { return e.process(answer, seq) })
+}
+
+func (e *SubscribeEndpoint) process(answer string, seq int64) error {
+	if seq > e.seq {
+		return errorf(mediaapi.CodeNotOfferGenerated, "there is no offer %d", seq)
+	}
+	if seq < e.seq || !e.waiting {
+		return nil
+	}
+	description, err := rtc.ParseDescription(answer)
+	if err != nil {
+		return errorf(mediaapi.CodeSDPParse, "%v", err)
+	}
+	switch err := e.peer.Accept(description); {
+	case errors.Is(err, rtc.ErrSDP):
+		return errorf(mediaapi.CodeSDPParse, "%v", err)
+	case err != nil:
+		e.giveUp()
+		e.update(true, false)
+		return errorf(mediaapi.CodeSDPProcessAnswer, "%v", err)
+	}
+	e.waiting = false
+	e.early = e.peer.AddCandidates(e.early)
+	if e.changed || e.restart {
+		e.update(false, e.restart)
+	}
+	return nil
+}
+
+// RequestOffer asks for an offer: the one that waits for its answer once more, or a new one. fresh begins a new peer
+// connection, iceRestart restarts ICE on the present one; both also end [SubscribeEndpoint.Stop]. With nothing to send,
+// the offer comes when there is something.
+func (e *SubscribeEndpoint) RequestOffer(ctx context.Context, fresh, iceRestart bool) error {
+	return e.queue.call(ctx, e.id, func() error {
+		e.stopped = false
+		if fresh {
+			e.giveUp()
+		}
+		if e.waiting {
+			e.restart = e.restart || iceRestart
+			e.emitOffer()
+			return nil
+		}
+		e.update(true, iceRestart)
+		return nil
+	})
+}
+
+// SetSubscriptions chooses what is sent from now on.
+func (e *SubscribeEndpoint) SetSubscriptions(ctx context.Context, subscriptions control.Subscriptions) error {
+	return e.queue.call(ctx, e.id, func() error {
+		e.subscriptions = subscriptions
+		e.update(false, false)
+		return nil
+	})
+}
+
+// Stop ends the connection until [SubscribeEndpoint.RequestOffer].
+func (e *SubscribeEndpoint) Stop(ctx context.Context) error {
+	return e.queue.call(ctx, e.id, func() error {
+		e.stopped = true
+		if e.peer != nil {
+			e.giveUp()
+			e.states.emit(e.server, e, control.ConnectionClosed)
+		}
+		e.unlink()
+		return nil
+	})
+}
+
+func (e *SubscribeEndpoint) unlink() {
+	for _, link := range e.links {
+		link.Close()
+	}
+	clear(e.links)
+}
+
+// AddICECandidates is as [PublishEndpoint.AddICECandidates].
+func (e *SubscribeEndpoint) AddICECandidates(ctx context.Context, candidates []control.Candidate, _ bool) error {
+	if err := checkCandidates(candidates); err != nil {
+		return err
+	}
+	return e.queue.call(ctx, e.id, func() error {
+		if e.peer != nil {
+			candidates = e.peer.AddCandidates(candidates)
+		}
+		e.early = keepEarly(e.early, candidates)
+		return nil
+	})
+}
+
+func (e *SubscribeEndpoint) close() {
+	e.pipeline.streams.unsubscribe(e)
+	e.queue.close(func() {
+		e.unlink()
+		e.giveUp()
+		e.stopped = true
+	})
+	e.pipeline.forget(e)
+}

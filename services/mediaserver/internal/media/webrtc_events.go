@@ -1,0 +1,150 @@
+package media
+
+import (
+	"strings"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
+)
+
+// States of connections and media in the Kurento Protocol.
+const (
+	connected    = "CONNECTED"
+	disconnected = "DISCONNECTED"
+)
+
+const registerModule = "kurento"
+
+// handlers bring what happens on the connection to the endpoint's queue. There is one connection in the life of an
+// endpoint, but for a failed negotiation, whose events are not worth telling apart.
+func (e *WebRTCEndpoint) handlers() rtc.Handlers {
+	return rtc.Handlers{
+		State:     func(s control.ConnectionState) { e.queue.post(func() { e.stateChanged(s) }) },
+		ICE:       func(s rtc.ICEState) { e.queue.post(func() { e.iceChanged(s) }) },
+		DTLS:      func(s rtc.DTLSState) { e.queue.post(func() { e.dtlsChanged(s) }) },
+		Candidate: func(c *control.Candidate) { e.queue.post(func() { e.candidateFound(c) }) },
+		Pair:      func(local, remote string) { e.queue.post(func() { e.pairSelected(local, remote) }) },
+	}
+}
+
+func (e *WebRTCEndpoint) stateChanged(s control.ConnectionState) {
+	state := disconnected
+	if s == control.ConnectionConnected {
+		state = connected
+		for _, kind := range []MediaType{Audio, Video} {
+			e.pipeline.graph.refresh(&e.Element, kind)
+		}
+	}
+	e.view.mu.Lock()
+	before := e.view.connection
+	e.view.connection = state
+	e.view.mu.Unlock()
+	if before != state {
+		e.server.emit(e, EventConnectionStateChanged, StateChange{OldState: before, NewState: state})
+	}
+}
+
+// iceChanged translates W3C's states of ICE; "connected" is two of Kurento's.
+func (e *WebRTCEndpoint) iceChanged(s rtc.ICEState) {
+	states := map[rtc.ICEState][]string{
+		"checking": {"CONNECTING"}, "connected": {connected, "READY"},
+		"disconnected": {disconnected}, "failed": {"FAILED"},
+	}[s]
+	for _, state := range states {
+		e.view.mu.Lock()
+		e.view.ice = state
+		e.view.mu.Unlock()
+		e.server.emit(e, EventIceComponentStateChanged, ComponentState{StreamID: 1, ComponentID: 1, State: state})
+	}
+}
+
+func (e *WebRTCEndpoint) dtlsChanged(s rtc.DTLSState) {
+	state := strings.ToUpper(string(s))
+	e.view.mu.Lock()
+	e.view.dtls = state
+	e.view.mu.Unlock()
+	e.server.emit(e, EventDtlsConnectionStateChange, DTLSState{
+		StreamID: "1", ComponentID: "1", ConnectionID: "1", State: state,
+	})
+}
+
+func (e *WebRTCEndpoint) candidateFound(c *control.Candidate) {
+	if e.peer == nil {
+		return
+	}
+	if c == nil {
+		e.gathered = true
+		if e.gathering {
+			e.server.emit(e, EventIceGatheringDone, nil)
+		}
+		return
+	}
+	if indexOf(e.held, *c) >= 0 {
+		return
+	}
+	e.held = append(e.held, *c)
+	if e.gathering {
+		e.emitCandidate(*c)
+	}
+}
+
+func (e *WebRTCEndpoint) emitCandidate(c control.Candidate) {
+	found := ICECandidate{Module: registerModule, Type: "IceCandidate", Candidate: c.Candidate}
+	if c.SDPMid != nil {
+		found.SDPMid = *c.SDPMid
+	}
+	if c.SDPMLineIndex != nil {
+		found.SDPMLineIndex = int(*c.SDPMLineIndex)
+	}
+	e.server.emit(e, EventIceCandidateFound, CandidateFound{Candidate: found})
+}
+
+func (e *WebRTCEndpoint) pairSelected(local, remote string) {
+	pair := CandidatePair{
+		Module: registerModule, Type: "IceCandidatePair", StreamID: "1", ComponentID: 1,
+		LocalCandidate: local, RemoteCandidate: remote,
+	}
+	e.view.mu.Lock()
+	e.view.pair = &pair
+	e.view.mu.Unlock()
+	e.server.emit(e, EventNewCandidatePairSelected, PairSelected{CandidatePair: pair})
+}
+
+func (e *WebRTCEndpoint) channelChanged(c rtc.ChannelEvent) {
+	eventType := EventDataChannelClosed
+	if c.Open {
+		eventType = EventDataChannelOpened
+	}
+	e.server.emit(e, eventType, DataChannelChange{ChannelID: c.ID})
+}
+
+// ConnectionState is CONNECTED once ICE and DTLS are up, else DISCONNECTED.
+func (e *WebRTCEndpoint) ConnectionState() string {
+	e.view.mu.Lock()
+	defer e.view.mu.Unlock()
+	return e.view.connection
+}
+
+// ICEConnectionState is the last state of [EventIceComponentStateChanged].
+func (e *WebRTCEndpoint) ICEConnectionState() string {
+	e.view.mu.Lock()
+	defer e.view.mu.Unlock()
+	return e.view.ice
+}
+
+// DTLSConnectionState is the last state of [EventDtlsConnectionStateChange].
+func (e *WebRTCEndpoint) DTLSConnectionState() string {
+	e.view.mu.Lock()
+	defer e.view.mu.Unlock()
+	return e.view.dtls
+}
+
+// CandidatePairs are the selected candidate pairs: one, or none yet.
+func (e *WebRTCEndpoint) CandidatePairs() []CandidatePair {
+	e.view.mu.Lock()
+	defer e.view.mu.Unlock()
+	if e.view.pair == nil {
+		return []CandidatePair{}
+	}
+	return []CandidatePair{*e.view.pair}
+}

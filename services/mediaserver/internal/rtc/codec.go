@@ -1,0 +1,243 @@
+package rtc
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/webrtc/v4"
+)
+
+// Header extensions that are understood. The others are not negotiated, so that nobody sends them.
+const (
+	extensionMID        = "urn:ietf:params:rtp-hdrext:sdes:mid"
+	extensionAudioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level" // RFC 6464; the only one that is forwarded
+	extensionTWCC       = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+)
+
+// audioCodecs and videoCodecs are what can be forwarded, best first: Kurento endpoints answer in this order.
+func audioCodecs() []webrtc.RTPCodecParameters {
+	return []webrtc.RTPCodecParameters{
+		codec(webrtc.MimeTypeOpus, 48000, 2, "minptime=10;useinbandfec=1", 111),
+		codec(webrtc.MimeTypeG722, 8000, 0, "", 9),
+		codec(webrtc.MimeTypePCMU, 8000, 0, "", 0),
+		codec(webrtc.MimeTypePCMA, 8000, 0, "", 8),
+	}
+}
+
+func videoCodecs() []webrtc.RTPCodecParameters {
+	h264 := func(mode int, profile string, payload webrtc.PayloadType) webrtc.RTPCodecParameters {
+		line := fmt.Sprintf("level-asymmetry-allowed=1;packetization-mode=%d;profile-level-id=%s", mode, profile)
+		return codec(webrtc.MimeTypeH264, 90000, 0, line, payload)
+	}
+	return []webrtc.RTPCodecParameters{
+		codec(webrtc.MimeTypeVP8, 90000, 0, "", 96),
+		h264(1, "42e01f", 106),
+		h264(0, "42e01f", 108),
+		h264(1, "42001f", 102),
+		h264(0, "42001f", 104),
+		h264(1, "4d001f", 127),
+		h264(1, "64001f", 112),
+		codec(webrtc.MimeTypeVP9, 90000, 0, "profile-id=0", 98),
+		codec(webrtc.MimeTypeVP9, 90000, 0, "profile-id=2", 100),
+		codec(webrtc.MimeTypeAV1, 90000, 0, "", 45),
+	}
+}
+
+func codec(mime string, clock uint32, channels uint16, line string, payload webrtc.PayloadType,
+) webrtc.RTPCodecParameters {
+	var feedback []webrtc.RTCPFeedback
+	if strings.HasPrefix(mime, "video/") {
+		feedback = []webrtc.RTCPFeedback{
+			{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
+			{Type: webrtc.TypeRTCPFBNACK},
+			{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
+		}
+	}
+	return webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: mime, ClockRate: clock, Channels: channels, SDPFmtpLine: line, RTCPFeedback: feedback,
+		},
+		PayloadType: payload,
+	}
+}
+
+// newPublishAPI receives: it acknowledges packets for the sender's bandwidth estimate (transport-wide congestion
+// control), asks for lost ones (RFC 4585 section 6.2.1) and takes them as RTX (RFC 4588) too, and reports (RFC 3550
+// section 6.4.2).
+func newPublishAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+	engine, err := newMediaEngine(true)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := receiverInterceptors()
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
+		webrtc.WithInterceptorRegistry(registry)), nil
+}
+
+// newSubscribeAPI only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
+func newSubscribeAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+	engine, err := newMediaEngine(false)
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+}
+
+// newDuplexAPI does both on one connection, for Kurento endpoints.
+func newDuplexAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+	engine, err := newMediaEngine(false)
+	if err != nil {
+		return nil, err
+	}
+	if err := registerReceiving(engine); err != nil {
+		return nil, err
+	}
+	registry, err := receiverInterceptors()
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
+		webrtc.WithInterceptorRegistry(registry)), nil
+}
+
+func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
+	engine := &webrtc.MediaEngine{}
+	for _, c := range audioCodecs() {
+		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeAudio); err != nil {
+			return nil, fmt.Errorf("register %s: %w", c.MimeType, err)
+		}
+	}
+	for _, c := range videoCodecs() {
+		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, fmt.Errorf("register %s: %w", c.MimeType, err)
+		}
+		if !receiving {
+			continue
+		}
+		rtx := codec(webrtc.MimeTypeRTX, c.ClockRate, 0, fmt.Sprintf("apt=%d", c.PayloadType), retransmission(c.PayloadType))
+		rtx.RTCPFeedback = nil
+		if err := engine.RegisterCodec(rtx, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, fmt.Errorf("register RTX for %s: %w", c.MimeType, err)
+		}
+	}
+	if err := registerExtension(engine, extensionAudioLevel, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	if !receiving {
+		return engine, nil
+	}
+	return engine, registerReceiving(engine)
+}
+
+// retransmission is the payload type of a codec's RTX stream: the even ones have the next, as browsers do it, and the
+// odd 127 has the one that is left.
+func retransmission(payload webrtc.PayloadType) webrtc.PayloadType {
+	if payload == 127 {
+		return 125
+	}
+	return payload + 1
+}
+
+func registerReceiving(engine *webrtc.MediaEngine) error {
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		engine.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, kind)
+		for _, uri := range []string{extensionMID, extensionTWCC} {
+			if err := registerExtension(engine, uri, kind); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func registerExtension(engine *webrtc.MediaEngine, uri string, kind webrtc.RTPCodecType) error {
+	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
+		return fmt.Errorf("register %s: %w", uri, err)
+	}
+	return nil
+}
+
+func receiverInterceptors() (*interceptor.Registry, error) {
+	generator, err := nack.NewGeneratorInterceptor()
+	if err != nil {
+		return nil, fmt.Errorf("NACK: %w", err)
+	}
+	reports, err := report.NewReceiverInterceptor()
+	if err != nil {
+		return nil, fmt.Errorf("receiver reports: %w", err)
+	}
+	feedback, err := twcc.NewSenderInterceptor()
+	if err != nil {
+		return nil, fmt.Errorf("congestion feedback: %w", err)
+	}
+	registry := &interceptor.Registry{}
+	registry.Add(generator)
+	registry.Add(reports)
+	registry.Add(feedback)
+	return registry, nil
+}
+
+// Codec is what a track is encoded with.
+type Codec struct {
+	MIME      string // "video/VP8"
+	ClockRate uint32 // Hz
+	Channels  uint16
+	Format    string // the fmtp line
+}
+
+func newCodec(c webrtc.RTPCodecCapability) Codec {
+	return Codec{MIME: c.MimeType, ClockRate: c.ClockRate, Channels: c.Channels, Format: c.SDPFmtpLine}
+}
+
+// matches says whether a receiver of c can decode what is encoded as other: the same format, where a format has
+// profiles or modes (RFC 6184 section 8.1, RFC 9628 section 7).
+func (c Codec) matches(other Codec) bool {
+	if !strings.EqualFold(c.MIME, other.MIME) || c.ClockRate != other.ClockRate {
+		return false
+	}
+	switch {
+	case strings.EqualFold(c.MIME, webrtc.MimeTypeH264):
+		return c.parameter("packetization-mode", "0") == other.parameter("packetization-mode", "0") &&
+			h264Profile(c.parameter("profile-level-id", "420010")) == h264Profile(other.parameter("profile-level-id", "420010"))
+	case strings.EqualFold(c.MIME, webrtc.MimeTypeVP9):
+		return c.parameter("profile-id", "0") == other.parameter("profile-id", "0")
+	default:
+		return true
+	}
+}
+
+func (c Codec) parameter(name, fallback string) string {
+	for part := range strings.SplitSeq(c.Format, ";") {
+		key, value, found := strings.Cut(strings.TrimSpace(part), "=")
+		if found && strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return fallback
+}
+
+// h264Profile leaves the level away: it says how much, not how.
+func h264Profile(profileLevelID string) string {
+	if len(profileLevelID) < 4 {
+		return ""
+	}
+	return strings.ToLower(profileLevelID[:4])
+}
+
+// find is the entry of list that c is to be sent as.
+func (c Codec) find(list []webrtc.RTPCodecParameters) (webrtc.RTPCodecParameters, bool) {
+	for _, candidate := range list {
+		if newCodec(candidate.RTPCodecCapability).matches(c) {
+			return candidate, true
+		}
+	}
+	return webrtc.RTPCodecParameters{}, false
+}

@@ -1,0 +1,184 @@
+package rtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	defaultDisconnected = 5 * time.Second
+	defaultFailed       = 25 * time.Second
+	keepAlive           = 2 * time.Second // chosen: RFC 8445 section 11 asks for at most 15 s; notices a dead path early
+)
+
+// Engine holds what all peer connections of the process share: the sockets, the certificate and the codecs. Safe for
+// concurrent use.
+type Engine struct {
+	log     *slog.Logger
+	network *network
+	config  webrtc.Configuration
+	traffic traffic
+
+	publish   *webrtc.API // receives, with feedback to the sender
+	subscribe *webrtc.API // sends; no interceptors, since this package answers NACKs itself
+	duplex    *webrtc.API // both
+}
+
+// Open opens the sockets and makes the process's DTLS certificate. The caller closes the engine after its peers.
+func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
+	// One ECDSA P-256 certificate for all connections: making one for each costs more than the rest of a join.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("generate key: %w", err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return nil, fmt.Errorf("generate certificate: %w", err)
+	}
+	sockets, err := openNetwork(cfg, pionLoggers{log})
+	if err != nil {
+		return nil, err
+	}
+	settings, err := newSettings(cfg, sockets, log)
+	if err != nil {
+		return nil, errors.Join(err, sockets.close())
+	}
+	e := &Engine{
+		log:     log,
+		network: sockets,
+		config: webrtc.Configuration{
+			Certificates: []webrtc.Certificate{*certificate},
+			BundlePolicy: webrtc.BundlePolicyMaxBundle,
+		},
+	}
+	for _, role := range []struct {
+		api  **webrtc.API
+		make func(webrtc.SettingEngine) (*webrtc.API, error)
+	}{{&e.publish, newPublishAPI}, {&e.subscribe, newSubscribeAPI}, {&e.duplex, newDuplexAPI}} {
+		if *role.api, err = role.make(*settings); err != nil {
+			return nil, errors.Join(err, sockets.close())
+		}
+	}
+	return e, nil
+}
+
+func newSettings(cfg NetworkConfig, sockets *network, log *slog.Logger) (*webrtc.SettingEngine, error) {
+	s := &webrtc.SettingEngine{LoggerFactory: pionLoggers{log}}
+	s.SetICEUDPMux(sockets.udp)
+	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
+	if sockets.tcp != nil {
+		s.SetICETCPMux(sockets.tcp)
+		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+	}
+	s.SetNetworkTypes(networks)
+	s.SetIncludeLoopbackCandidate(cfg.Loopback)
+	s.SetLite(cfg.Lite)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetICETimeouts(orDefault(cfg.Disconnected, defaultDisconnected), orDefault(cfg.Failed, defaultFailed), keepAlive)
+	// The first pair that works is taken at once: with host candidates only, waiting brings no better one.
+	s.SetHostAcceptanceMinWait(0)
+	s.SetSrflxAcceptanceMinWait(0)
+	s.SetPrflxAcceptanceMinWait(0)
+	s.SetRelayAcceptanceMinWait(0)
+	s.DisableActiveTCP(true)
+	// ICE consent has verified the address already, so the DTLS cookie exchange would only cost a round trip.
+	s.SetDTLSInsecureSkipHelloVerify(true)
+	// GCM costs a sixth of AES-CM with HMAC a packet.
+	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	s.SetReceiveMTU(maxPacketBytes)
+	if len(cfg.PublicIPs) > 0 {
+		err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+			External:        cfg.PublicIPs,
+			AsCandidateType: webrtc.ICECandidateTypeHost,
+			Mode:            webrtc.ICEAddressRewriteReplace,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("public addresses: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func orDefault(value, fallback time.Duration) time.Duration {
+	if value == 0 {
+		return fallback
+	}
+	return value
+}
+
+// UDPPort is the port of all media over UDP.
+func (e *Engine) UDPPort() int { return e.network.port }
+
+// Close closes the sockets.
+func (e *Engine) Close() error { return e.network.close() }
+
+// Traffic counts RTP over the life of an engine: headers and payload, without encryption and UDP.
+type Traffic struct {
+	BytesIn, BytesOut, PacketsIn, PacketsOut uint64
+}
+
+type traffic struct {
+	bytesIn, bytesOut, packetsIn, packetsOut atomic.Uint64
+}
+
+// Traffic is what went through so far.
+func (e *Engine) Traffic() Traffic {
+	return Traffic{
+		BytesIn: e.traffic.bytesIn.Load(), BytesOut: e.traffic.bytesOut.Load(),
+		PacketsIn: e.traffic.packetsIn.Load(), PacketsOut: e.traffic.packetsOut.Load(),
+	}
+}
+
+func (t *traffic) count(size, copies int) {
+	t.packetsIn.Add(1)
+	t.bytesIn.Add(uint64(size))
+	t.packetsOut.Add(uint64(copies))
+	t.bytesOut.Add(uint64(size * copies))
+}
+
+// network is the sockets.
+type network struct {
+	port int
+	udp  ice.UDPMux
+	tcp  ice.TCPMux // nil: none
+}
+
+func (n *network) close() error {
+	err := n.udp.Close()
+	if n.tcp != nil {
+		err = errors.Join(err, n.tcp.Close())
+	}
+	return err
+}
+
+func openNetwork(cfg NetworkConfig, loggers pionLoggers) (*network, error) {
+	conns, port, err := listenUDP(cfg)
+	if err != nil {
+		return nil, err
+	}
+	muxes := make([]ice.UDPMux, 0, len(conns))
+	for _, conn := range conns {
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("ice"), UDPConn: conn}))
+	}
+	n := &network{port: port, udp: ice.NewMultiUDPMuxDefault(muxes...)}
+	if cfg.TCPAddress == "" {
+		return n, nil
+	}
+	listener, err := net.Listen("tcp", cfg.TCPAddress) //nolint:noctx // resolves nothing and returns at once
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for media: %w", err), n.udp.Close())
+	}
+	n.tcp = webrtc.NewICETCPMux(loggers.NewLogger("ice"), listener, tcpReadBuffer)
+	return n, nil
+}

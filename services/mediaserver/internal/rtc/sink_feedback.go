@@ -1,0 +1,95 @@
+package rtc
+
+import (
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// resendsPerSecond bounds what one receiver can make the server send again: chosen; four times the packets of a
+// 2.5 Mbit/s video, so that only a broken or hostile receiver meets it.
+const resendsPerSecond = 1000
+
+// readFeedback handles the RTCP of a bound sink until its connection or sender is closed.
+func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *output) {
+	buffer := make([]byte, maxPacketBytes)
+	stored := make([]byte, 0, maxPacketBytes)
+	for {
+		n, _, err := reader.Read(buffer, nil)
+		if err != nil {
+			return
+		}
+		packets, err := rtcp.Unmarshal(buffer[:n])
+		if err != nil {
+			continue
+		}
+		for _, p := range packets {
+			stored = k.feedback(p, out, stored)
+		}
+	}
+}
+
+func (k *Sink) feedback(p rtcp.Packet, out *output, stored []byte) []byte {
+	k.mu.Lock()
+	source := k.source
+	k.mu.Unlock()
+	if source == nil {
+		return stored
+	}
+	switch p := p.(type) {
+	case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+		source.RequestKeyframe()
+	case *rtcp.TransportLayerNack:
+		if p.MediaSSRC == out.ssrc && source.store != nil {
+			for _, pair := range p.Nacks {
+				pair.Range(func(sequence uint16) bool {
+					stored = k.resend(source, out, sequence, stored)
+					return true
+				})
+			}
+		}
+	}
+	return stored
+}
+
+// resend answers a NACK (RFC 4585 section 6.2.1) under the number that the receiver knows.
+func (k *Sink) resend(source *Source, out *output, sequence uint16, buffer []byte) []byte {
+	k.mu.Lock()
+	original, known := k.numbers.original(sequence)
+	offset := k.numbers.time
+	ready := known && k.source == source && k.out == out
+	k.mu.Unlock()
+	if !ready || !k.resends.take(time.Now()) {
+		return buffer
+	}
+	p, found := source.store.get(original, buffer)
+	if !found {
+		return buffer
+	}
+	var header rtp.Header
+	fillHeader(&header, out, sequence, p.timestamp+offset, &p)
+	if n, err := out.writer.WriteRTP(&header, p.payload); err == nil {
+		k.sent.count(n)
+	}
+	return p.payload
+}
+
+// budget allows resendsPerSecond a second. Safe for concurrent use.
+type budget struct {
+	mu    sync.Mutex
+	since time.Time
+	used  int
+}
+
+func (b *budget) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.since) >= time.Second {
+		b.since, b.used = now, 0
+	}
+	b.used++
+	return b.used <= resendsPerSecond
+}

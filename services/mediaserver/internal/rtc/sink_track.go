@@ -1,0 +1,93 @@
+package rtc
+
+import (
+	"errors"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+var errNoCommonCodec = errors.New("no codec in common")
+
+// localTrack shows a sink to Pion. Its methods are called by the connection it was added to.
+type localTrack struct {
+	*Sink
+	control func([]rtcp.Packet) error // sends RTCP on that connection
+}
+
+// ID implements webrtc.TrackLocal.
+func (t localTrack) ID() string { return t.id }
+
+// RID implements webrtc.TrackLocal.
+func (t localTrack) RID() string { return "" }
+
+// StreamID implements webrtc.TrackLocal.
+func (t localTrack) StreamID() string { return t.streamID }
+
+// Kind implements webrtc.TrackLocal.
+func (t localTrack) Kind() webrtc.RTPCodecType { return webrtc.NewRTPCodecType(t.kind) }
+
+// Bind begins sending with what was negotiated.
+func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	chosen, found := t.choose(ctx.CodecParameters())
+	if !found {
+		return webrtc.RTPCodecParameters{}, errNoCommonCodec
+	}
+	out := &output{
+		codec:   newCodec(chosen.RTPCodecCapability),
+		payload: uint8(chosen.PayloadType),
+		ssrc:    uint32(ctx.SSRC()),
+		levelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
+		writer:  ctx.WriteStream(),
+		control: t.control,
+	}
+	t.mu.Lock()
+	t.out, t.checked = out, nil
+	source := t.source
+	t.mu.Unlock()
+	reader := ctx.RTCPReader()
+	t.reading.Go(func() { t.readFeedback(reader, out) })
+	if source != nil {
+		source.RequestKeyframe()
+	}
+	return chosen, nil
+}
+
+// Unbind ends sending.
+func (t localTrack) Unbind(webrtc.TrackLocalContext) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.out = nil
+	return nil
+}
+
+// choose takes the codec that the sink is meant for, else the first that was negotiated, in the server's order.
+func (t localTrack) choose(negotiated []webrtc.RTPCodecParameters) (webrtc.RTPCodecParameters, bool) {
+	if t.wanted != (Codec{}) {
+		return t.wanted.find(negotiated)
+	}
+	for _, preferred := range codecsOf(t.kind) {
+		if c, found := newCodec(preferred.RTPCodecCapability).find(negotiated); found {
+			return c, true
+		}
+	}
+	return webrtc.RTPCodecParameters{}, false
+}
+
+func codecsOf(kind string) []webrtc.RTPCodecParameters {
+	if kind == control.KindAudio {
+		return audioCodecs()
+	}
+	return videoCodecs()
+}
+
+func extensionID(list []webrtc.RTPHeaderExtensionParameter, uri string) uint8 {
+	for _, extension := range list {
+		if extension.URI == uri {
+			return uint8(extension.ID)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,272 @@
+package rtc
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// Source is one published track, from when it is announced until it is closed: it outlives the connection that carries
+// it at the moment. Whatever arrives is stored for NACKs and passed to every attached [Sink] by the goroutine that
+// reads the connection. Safe for concurrent use.
+type Source struct {
+	kind      string
+	engine    *Engine
+	store     *packetStore // nil for audio, which is not sent again
+	keyframes *keyframes   // nil for audio
+	sinks     atomic.Pointer[[]*Sink]
+	paused    atomic.Bool
+	received  counter
+
+	codec atomic.Pointer[Codec]
+
+	mu     sync.Mutex // guards what follows, and changes of sinks
+	feed   *feed      // nil: nobody sends at the moment
+	closed bool
+	line   timeline
+	lastAt time.Time // when line last placed a packet
+}
+
+// NewSource makes a source of a kind, [control.KindAudio] or [control.KindVideo].
+func (e *Engine) NewSource(kind string) *Source {
+	s := &Source{kind: kind, engine: e}
+	s.sinks.Store(&[]*Sink{})
+	if kind == control.KindVideo {
+		s.store = &packetStore{}
+		s.keyframes = newKeyframes(s.sendPLI)
+	}
+	return s
+}
+
+// Kind is the kind of media.
+func (s *Source) Kind() string { return s.kind }
+
+// Codec is what the source is encoded with, the zero value until that is known.
+func (s *Source) Codec() Codec {
+	if c := s.codec.Load(); c != nil {
+		return *c
+	}
+	return Codec{}
+}
+
+// setCodec reports whether the codec is another one than before.
+func (s *Source) setCodec(c Codec) bool {
+	if s.Codec() == c {
+		return false
+	}
+	s.codec.Store(&c)
+	return true
+}
+
+// SetPaused stops or resumes forwarding. A resumed video starts with a keyframe.
+func (s *Source) SetPaused(paused bool) {
+	if s.paused.Swap(paused) && !paused {
+		for _, sink := range *s.sinks.Load() {
+			sink.resume()
+		}
+		s.RequestKeyframe()
+	}
+}
+
+// RequestKeyframe asks the publisher for a keyframe: at once, or when the last request is half a second old. It does
+// not wait.
+func (s *Source) RequestKeyframe() {
+	if s.keyframes != nil {
+		s.keyframes.request()
+	}
+}
+
+// Received counts what came in.
+func (s *Source) Received() Counts { return s.received.counts() }
+
+// Close detaches every sink and forgets the feed. The connection that feeds it is closed by its owner.
+func (s *Source) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.feed = nil
+	sinks := *s.sinks.Load()
+	s.sinks.Store(&[]*Sink{})
+	s.mu.Unlock()
+	if s.keyframes != nil {
+		s.keyframes.close()
+	}
+	for _, sink := range sinks {
+		sink.leave(s)
+	}
+}
+
+// add and remove are called by Sink only, which keeps itself in at most one source.
+func (s *Source) add(sink *Sink) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	sinks := append(slices.Clone(*s.sinks.Load()), sink)
+	s.sinks.Store(&sinks)
+	return true
+}
+
+func (s *Source) remove(sink *Sink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sinks := slices.DeleteFunc(slices.Clone(*s.sinks.Load()), func(k *Sink) bool { return k == sink })
+	s.sinks.Store(&sinks)
+}
+
+// feed is one RTP stream that feeds a source.
+type feed struct {
+	track      *webrtc.TrackRemote
+	receiver   *webrtc.RTPReceiver
+	write      func([]rtcp.Packet) error
+	clock      uint32 // Hz of the timestamps
+	levelID    uint8  // id of the audio level extension; 0: not negotiated
+	codecKnown func() // called when the codec turns out to be another than was announced
+}
+
+// run forwards a feed until it ends; a newer feed takes its place at once. It blocks.
+func (s *Source) run(f *feed) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.feed = f
+	s.mu.Unlock()
+	if s.setCodec(newCodec(f.track.Codec().RTPCodecCapability)) && f.codecKnown != nil {
+		f.codecKnown()
+	}
+	if len(*s.sinks.Load()) > 0 {
+		s.RequestKeyframe()
+	}
+	buffer := make([]byte, maxPacketBytes)
+	var in rtp.Packet
+	var out rtp.Header
+	for {
+		n, _, err := f.track.Read(buffer)
+		if err != nil {
+			break
+		}
+		if in.Unmarshal(buffer[:n]) != nil {
+			continue
+		}
+		if !s.forward(f, &in, &out, n) {
+			break
+		}
+	}
+	s.mu.Lock()
+	if s.feed == f {
+		s.feed = nil
+	}
+	s.mu.Unlock()
+}
+
+// forward passes one packet on, and reports false when f does not feed the source any more.
+func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) bool {
+	p := packet{marker: in.Marker, payload: in.Payload}
+	if f.levelID != 0 {
+		p.audioLevel = in.GetExtension(f.levelID)
+	}
+	current, placed := s.place(f, &in.Header, &p)
+	if !current {
+		return false
+	}
+	s.received.count(size)
+	copies := 0
+	if placed && !s.paused.Load() {
+		if s.store != nil {
+			s.store.put(&p)
+		}
+		for _, sink := range *s.sinks.Load() {
+			copies += sink.write(s, &p, out)
+		}
+	}
+	s.engine.traffic.count(size, copies)
+	return true
+}
+
+func (s *Source) place(f *feed, h *rtp.Header, p *packet) (current, placed bool) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.feed != f {
+		return false, false
+	}
+	pause := uint32(now.Sub(s.lastAt).Seconds() * float64(f.clock))
+	s.lastAt = now
+	p.sequence, p.timestamp, placed = s.line.place(h, pause)
+	return true, placed
+}
+
+// reports reads the RTCP of a feed until it ends and passes sender reports on (RFC 3550 section 6.4.1), so that
+// receivers keep audio and video in step. It blocks.
+func (s *Source) reports(f *feed) {
+	for {
+		packets, _, err := f.receiver.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, p := range packets {
+			if report, ok := p.(*rtcp.SenderReport); ok {
+				s.forwardReport(report)
+			}
+		}
+	}
+}
+
+func (s *Source) forwardReport(report *rtcp.SenderReport) {
+	s.mu.Lock()
+	known := s.line.started && s.line.ssrc == report.SSRC
+	timestamp := report.RTPTime + s.line.timeOffset
+	s.mu.Unlock()
+	if !known || s.paused.Load() {
+		return
+	}
+	for _, sink := range *s.sinks.Load() {
+		sink.report(s, report.NTPTime, timestamp)
+	}
+}
+
+// sendPLI asks the present feed for a keyframe (RFC 4585 section 6.3.1).
+func (s *Source) sendPLI() {
+	s.mu.Lock()
+	f := s.feed
+	s.mu.Unlock()
+	if f == nil {
+		return // a feed that begins asks for itself
+	}
+	// A failure means that the connection is closing.
+	_ = f.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(f.track.SSRC())}})
+}
+
+// Counts are packets and bytes of RTP, and when the last one passed.
+type Counts struct {
+	Packets, Bytes uint64
+	Last           time.Time // zero: none so far
+}
+
+type counter struct {
+	packets, bytes atomic.Uint64
+	last           atomic.Int64 // Unix nanoseconds
+}
+
+func (c *counter) count(size int) {
+	c.packets.Add(1)
+	c.bytes.Add(uint64(size))
+	c.last.Store(time.Now().UnixNano())
+}
+
+func (c *counter) counts() Counts {
+	counts := Counts{Packets: c.packets.Load(), Bytes: c.bytes.Load()}
+	if last := c.last.Load(); last != 0 {
+		counts.Last = time.Unix(0, last)
+	}
+	return counts
+}

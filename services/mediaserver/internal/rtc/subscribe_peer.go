@@ -1,0 +1,239 @@
+package rtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// SubscribePeer sends to a client what it subscribed to: this side offers. Its methods are called by one goroutine at a
+// time.
+type SubscribePeer struct {
+	*peer
+	tracks   map[*Source]*outgoing
+	channels map[*Mirror]*webrtc.DataChannel
+	full     map[string]bool // kinds of which an m-line with every codec was offered
+}
+
+type outgoing struct {
+	sink   *Sink
+	sender *webrtc.RTPSender
+	codec  Codec
+}
+
+// Track is a source that is to be sent, and the stream that the client knows it by.
+type Track struct {
+	Stream control.StreamID
+	Source *Source
+}
+
+// NewSubscribePeer makes a connection without tracks.
+func (e *Engine) NewSubscribePeer(h Handlers) (*SubscribePeer, error) {
+	base, err := e.newPeer(e.subscribe, h)
+	if err != nil {
+		return nil, err
+	}
+	return &SubscribePeer{
+		peer:     base,
+		tracks:   map[*Source]*outgoing{},
+		channels: map[*Mirror]*webrtc.DataChannel{},
+		full:     map[string]bool{},
+	}, nil
+}
+
+// SetTracks makes the connection send exactly the given tracks and reports whether that needs a new offer. Sources
+// whose codec is not known yet are left out. Call it in stable signalling state only.
+func (p *SubscribePeer) SetTracks(tracks []Track) (changed bool, err error) {
+	wanted := make(map[*Source]bool, len(tracks))
+	for _, track := range tracks {
+		wanted[track.Source] = true
+	}
+	for source, out := range p.tracks {
+		if wanted[source] && source.Codec() == out.codec {
+			continue
+		}
+		err = errors.Join(err, p.removeTrack(source, out))
+		changed = true
+	}
+	for _, track := range tracks {
+		if p.tracks[track.Source] != nil || track.Source.Codec() == (Codec{}) {
+			continue
+		}
+		if addErr := p.addTrack(track); addErr != nil {
+			err = errors.Join(err, addErr)
+			continue
+		}
+		changed = true
+	}
+	return changed, err
+}
+
+func (p *SubscribePeer) addTrack(t Track) error {
+	sink := NewSink(t.Source.Kind(), string(t.Stream), control.NewID())
+	sink.wanted = t.Source.Codec()
+	sender, transceiver, err := p.addSender(localTrack{sink, p.writeRTCP})
+	if err != nil {
+		return fmt.Errorf("add track: %w", err)
+	}
+	if err := transceiver.SetCodecPreferences(p.offered(t.Source.Kind(), sink.wanted)); err != nil {
+		return errors.Join(fmt.Errorf("codec of track: %w", err), p.pc.RemoveTrack(sender))
+	}
+	sink.Attach(t.Source)
+	p.tracks[t.Source] = &outgoing{sink: sink, sender: sender, codec: sink.wanted}
+	return nil
+}
+
+// addSender reuses an m-line that is not in use any more, so that the description does not grow as streams come and go.
+func (p *SubscribePeer) addSender(track localTrack) (*webrtc.RTPSender, *webrtc.RTPTransceiver, error) {
+	for _, t := range p.pc.GetTransceivers() {
+		if t.Kind() == track.Kind() && t.Sender() == nil && t.Direction() == webrtc.RTPTransceiverDirectionInactive {
+			sender, err := p.pc.AddTrack(track)
+			if err != nil {
+				return nil, nil, err
+			}
+			return sender, transceiverOf(p.pc, sender), nil
+		}
+	}
+	t, err := p.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{
+		Direction: webrtc.RTPTransceiverDirectionSendonly,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.Sender(), t, nil
+}
+
+func transceiverOf(pc *webrtc.PeerConnection, sender *webrtc.RTPSender) *webrtc.RTPTransceiver {
+	for _, t := range pc.GetTransceivers() {
+		if t.Sender() == sender {
+			return t
+		}
+	}
+	return nil
+}
+
+// offered is the codec of the track, and in the first m-line of a kind every other one after it: a Pion connection can
+// later only use codecs that both sides knew in its first negotiation.
+func (p *SubscribePeer) offered(kind string, wanted Codec) []webrtc.RTPCodecParameters {
+	all := codecsOf(kind)
+	first, found := wanted.find(all)
+	if !found {
+		return all
+	}
+	list := []webrtc.RTPCodecParameters{first}
+	if p.full[kind] {
+		return list
+	}
+	p.full[kind] = true
+	for _, c := range all {
+		if c.PayloadType != first.PayloadType {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (p *SubscribePeer) removeTrack(source *Source, out *outgoing) error {
+	delete(p.tracks, source)
+	out.sink.Attach(nil)
+	err := p.pc.RemoveTrack(out.sender)
+	out.sink.reading.Wait()
+	if err != nil {
+		return fmt.Errorf("remove track: %w", err)
+	}
+	return nil
+}
+
+// SetChannels opens a data channel for each mirror and closes those of others. It reports whether that needs a new
+// offer, which only the first channel of a connection does.
+func (p *SubscribePeer) SetChannels(mirrors []*Mirror) (changed bool, err error) {
+	wanted := make(map[*Mirror]bool, len(mirrors))
+	for _, m := range mirrors {
+		wanted[m] = true
+	}
+	for m, channel := range p.channels {
+		if !wanted[m] {
+			delete(p.channels, m)
+			err = errors.Join(err, channel.Close())
+		}
+	}
+	for _, m := range mirrors {
+		if p.channels[m] != nil {
+			continue
+		}
+		channel, openErr := p.pc.CreateDataChannel(m.label, m.options())
+		if openErr != nil {
+			err = errors.Join(err, fmt.Errorf("open data channel: %w", openErr))
+			continue
+		}
+		changed = changed || !p.hasData()
+		p.channels[m] = channel
+		m.bind(channel)
+	}
+	return changed, err
+}
+
+func (p *SubscribePeer) hasData() bool {
+	local := p.pc.CurrentLocalDescription()
+	if local == nil {
+		return false
+	}
+	d, err := ParseDescription(local.SDP)
+	if err != nil {
+		return false
+	}
+	for _, m := range d.Media {
+		if m.Kind == control.KindData {
+			return true
+		}
+	}
+	return false
+}
+
+// Offer makes an offer with all candidates in it.
+func (p *SubscribePeer) Offer(ctx context.Context, iceRestart bool) (string, error) {
+	return p.setLocal(ctx, func() (webrtc.SessionDescription, error) {
+		return p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: iceRestart})
+	})
+}
+
+// Accept takes the client's answer to the last offer. Errors that are [ErrSDP] leave the connection as it was; after
+// others it is best closed.
+func (p *SubscribePeer) Accept(answer *Description) error {
+	local := p.pc.PendingLocalDescription()
+	if local == nil {
+		return fmt.Errorf("%w: no offer is waiting", ErrSDP)
+	}
+	offer, err := ParseDescription(local.SDP)
+	if err != nil {
+		return err
+	}
+	if err := answer.fits(offer); err != nil {
+		return err
+	}
+	return p.setRemote(answer, webrtc.SDPTypeAnswer)
+}
+
+// RequestKeyframes asks for a keyframe of every video: when the connection is ready for the first one.
+func (p *SubscribePeer) RequestKeyframes() {
+	for source := range p.tracks {
+		source.RequestKeyframe()
+	}
+}
+
+// Close ends the connection and returns when nothing runs for it any more.
+func (p *SubscribePeer) Close() {
+	for source, out := range p.tracks {
+		out.sink.Attach(nil)
+		delete(p.tracks, source)
+		defer out.sink.reading.Wait()
+	}
+	for m := range p.channels {
+		m.unbind()
+	}
+	p.close()
+}
