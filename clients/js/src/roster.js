@@ -1,9 +1,12 @@
 // Who is in the session and what they publish, kept up to date from messages. Every method may be repeated: a message that
-// says what is known already changes nothing.
+// says what is known already changes nothing. Messages about different things may come in any order.
+
+const maxEarly = 256; // streams
 
 /** emit(type, detail) is called for each change, under the names of the API's messages. */
 export class Roster {
   users = new Map(); // id -> User with streams
+  #early = new Map(); // id -> Stream that was added before its user joined
 
   constructor(emit) {
     this.emit = emit;
@@ -17,15 +20,19 @@ export class Roster {
     }
     for (const user of list) {
       if (!this.users.has(user.id)) this.joined({ user });
-      else this.#update(user);
+      else this.#replaceUser(user);
     }
   }
 
+  /** The message may be older than what is known, so it takes no streams away. */
   joined({ user }) {
-    if (this.users.has(user.id)) return this.#update(user);
-    this.users.set(user.id, { ...user, streams: [] });
-    this.emit('user-joined', { user });
+    const known = this.users.get(user.id);
+    if (!known) {
+      this.users.set(user.id, { ...user, streams: [] });
+      this.emit('user-joined', { user });
+    }
     for (const stream of user.streams ?? []) this.put({ stream });
+    for (const stream of [...this.#early.values()]) if (stream.user === user.id) this.put({ stream });
   }
 
   left({ user, reason }) {
@@ -39,7 +46,8 @@ export class Roster {
   /** `stream-added` and `stream-updated`. */
   put({ stream }) {
     const user = this.users.get(stream.user);
-    if (!user) return; // `user-joined` will bring its streams
+    if (!user) return this.#keep(stream);
+    this.#early.delete(stream.id);
     const i = user.streams.findIndex((s) => s.id === stream.id);
     if (i < 0) {
       user.streams.push(stream);
@@ -51,6 +59,7 @@ export class Roster {
   }
 
   removed({ stream }) {
+    this.#early.delete(stream.id);
     const user = this.users.get(stream.user);
     const i = user?.streams.findIndex((s) => s.id === stream.id) ?? -1;
     if (i < 0) return;
@@ -58,7 +67,12 @@ export class Roster {
     this.emit('stream-removed', { stream, user });
   }
 
-  #update(user) {
+  #keep(stream) {
+    this.#early.set(stream.id, stream);
+    if (this.#early.size > maxEarly) this.#early.delete(this.#early.keys().next().value);
+  }
+
+  #replaceUser(user) {
     const known = this.users.get(user.id);
     const there = new Set((user.streams ?? []).map((s) => s.id));
     for (const stream of [...known.streams]) if (!there.has(stream.id)) this.removed({ stream });

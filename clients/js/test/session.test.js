@@ -126,6 +126,16 @@ test('the roster follows joins, streams and leaves, and repeats change nothing',
   assert.deepEqual(events, ['user-joined', 'stream-added', 'stream-updated', 'stream-removed', 'user-left']);
 });
 
+test('a stream may be told of before its user, and an old user-joined takes no stream away', async (t) => {
+  const { fake, session } = await joined(t);
+  fake.push('stream-added', { stream: ann.streams[0] });
+  fake.push('user-joined', { user: { ...ann, streams: [] } });
+  fake.push('user-joined', { user: { ...ann, streams: [] } });
+  fake.push('message', { type: 'end', data: null });
+  await next(session, 'message');
+  assert.deepEqual(session.users.get('ann').streams, ann.streams);
+});
+
 test('sync replaces what was known and tells the differences', async (t) => {
   const { fake, session } = await joined(t, { users: [ann] });
   const left = next(session, 'user-left');

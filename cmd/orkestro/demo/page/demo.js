@@ -132,13 +132,15 @@ function follow(current) {
   });
   logged('user-joined', ({ user }) => panel.nameOf(user), drawUsers);
   logged('user-left', ({ user, reason }) => `${panel.nameOf(user)}: ${reason}`, drawUsers);
-  logged('stream-added', ({ stream, user }) => `${stream.kinds.join('+')} of ${panel.nameOf(user)}`);
+  logged('stream-added', ({ stream, user }) => `${stream.kinds.join('+')} of ${panel.nameOf(user)}`, ({ stream }) => {
+    drawStream(stream.id); // its media may have been first
+  });
   logged('stream-updated', ({ stream }) => `${stream.id} ${stream.state}`, ({ stream }) => drawPaused(stream));
   logged('stream-removed', ({ stream }) => stream.id, ({ stream }) => {
     tiles.remove(stream.id);
     drawAlone();
   });
-  logged('track', ({ track, streamId }) => `${track.kind} of ${streamId}`, drawTrack);
+  logged('track', ({ track, streamId }) => `${track.kind} of ${streamId}`, ({ streamId }) => drawStream(streamId));
   logged('connection-state', ({ connection, state, by }) => `${connection} ${state} (${by})`, drawStats);
   logged('connection-failed', ({ connection, retry }) => `${connection}, retry ${retry}`);
   logged('disconnected', ({ reason }) => reason, () => panel.status('media server gone', 'warn'));
@@ -153,7 +155,9 @@ function follow(current) {
   current.on('message', showMessage);
 }
 
-function drawTrack({ streamId, mediaStream }) {
+function drawStream(streamId) {
+  const mediaStream = session.mediaStream(streamId);
+  if (!mediaStream) return;
   const owner = [...session.users.values()].find(({ streams }) => streams.some(({ id }) => id === streamId));
   tiles.show(streamId, { name: panel.nameOf(owner), mediaStream });
   const stream = owner?.streams.find(({ id }) => id === streamId);

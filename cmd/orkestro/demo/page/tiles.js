@@ -14,8 +14,10 @@ export class Tiles {
 
   /** Shows mediaStream under key, in the tile that is there or a new one. */
   show(key, { name, mediaStream, own = false, mirror = false }) {
-    const tile = this.#tiles.get(key) ?? this.#make(key, name, own);
+    const tile = this.#tiles.get(key) ?? this.#make(key, own);
     tile.classList.toggle('mirror', mirror);
+    tile.querySelector('.initial').textContent = ([...name][0] ?? '?').toUpperCase();
+    tile.querySelector('figcaption').textContent = own ? `${name} (you)` : name;
     const video = tile.querySelector('video');
     if (video.srcObject === mediaStream) return;
     video.srcObject = mediaStream;
@@ -39,24 +41,20 @@ export class Tiles {
     for (const key of [...this.#tiles.keys()]) this.remove(key);
   }
 
-  #make(key, name, own) {
+  #make(key, own) {
     const tile = document.createElement('figure');
     tile.className = 'tile';
     tile.dataset.testid = own ? 'own-tile' : 'tile';
     tile.dataset.key = key;
     const video = document.createElement('video');
     Object.assign(video, { autoplay: true, playsInline: true, muted: own });
-    const initial = Object.assign(document.createElement('span'), { className: 'initial', textContent: initialOf(name) });
-    const caption = document.createElement('figcaption');
-    caption.textContent = own ? `${name} (you)` : name;
-    tile.append(video, initial, caption);
+    const initial = Object.assign(document.createElement('span'), { className: 'initial' });
+    tile.append(video, initial, document.createElement('figcaption'));
     this.#tiles.set(key, tile);
     this.grid.append(tile);
     return tile;
   }
 }
-
-const initialOf = (name) => ([...name][0] ?? '?').toUpperCase();
 
 // Browsers play sound only after the user did something on the page: until then without it, and a button.
 async function play(tile, video) {
