@@ -95,8 +95,7 @@ func (s *Service) tellState(
 // ReasonTimeout removes a user that was not heard of for its grace time, or whose connections failed too often.
 const ReasonTimeout = "timeout"
 
-// eventOf finds the connection that an event is about. nil without an error: it is of a connection that is over, or of one
-// whose
+// eventOf finds the connection that an event is about. nil without an error: it is of a connection that is over, or whose
 // endpoint was replaced. An endpoint that is not stored yet is worth another try.
 func (s *Service) eventOf(
 	ctx context.Context, r Request, e message.EndpointEvent,

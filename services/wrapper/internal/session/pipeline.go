@@ -162,7 +162,7 @@ func (s *Service) lost(ctx context.Context, ref control.PipelineRef) (bool, erro
 // it.
 func (s *Service) queueRebuild(ctx context.Context, r Request, sess *control.Session, gone bool) error {
 	return s.toSession(ctx, r, RebuildID(sess.ID, sess.Epoch), message.TypeRebuild, message.Rebuild{
-		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: reasonServerDown,
+		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: ReasonServerDown,
 	})
 }
 

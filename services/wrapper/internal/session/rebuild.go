@@ -9,8 +9,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/message"
 )
 
-// reasonServerDown is why a pipeline is replaced whose server was lost.
-const reasonServerDown = "server-down"
+// ReasonServerDown is why a pipeline is replaced whose server was lost.
+const ReasonServerDown = "server-down"
 
 // Rebuild replaces a pipeline that is lost. Users are told that it is gone and, when the next one is there, to offer again
 // under its epoch; what they subscribe with is made at once. A session whose pipeline is well, or that has moved on

@@ -1,0 +1,158 @@
+// Package consume turns deliveries into calls of the session logic: it decodes the body, bounds the time, answers whoever
+// waits for a reply, and says what becomes of a delivery that failed. It decides nothing about sessions.
+package consume
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
+)
+
+// Config bounds the handling of deliveries.
+type Config struct {
+	Concurrency int           // of one queue
+	MaxAttempts int           // tries before a request is given up
+	Timeout     time.Duration // of one try
+}
+
+// Sender sends replies.
+type Sender interface {
+	Send(ctx context.Context, queue string, m broker.Message) error
+}
+
+// Consumer handles deliveries. Safe for concurrent use.
+type Consumer struct {
+	cfg     Config
+	routes  map[string]route
+	sender  Sender
+	metrics *Metrics
+	log     *slog.Logger
+}
+
+// New is a consumer that calls s.
+func New(cfg Config, s *session.Service, sender Sender, metrics *Metrics, log *slog.Logger) *Consumer {
+	return &Consumer{
+		cfg: cfg, routes: routes(s), sender: sender, metrics: metrics,
+		log: log.With(slog.String(logging.KeyComponent, "consume")),
+	}
+}
+
+// Options are those for the subscriptions that Handle serves.
+func (c *Consumer) Options() broker.SubscribeOptions {
+	return broker.SubscribeOptions{Concurrency: c.cfg.Concurrency, MaxAttempts: c.cfg.MaxAttempts}
+}
+
+// Handle is the broker.Handler of the Wrappers' queue and of every session's queue.
+//
+//	outcome                         reply      delivery
+//	done                            result     acknowledged
+//	refused (not retryable)         error      acknowledged
+//	failed, may be tried again      -          tried again
+//	failed for the last time        error      dead-letter queue
+//	cannot be read                  invalid    dead-letter queue
+func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
+	began := time.Now()
+	last := d.Attempts+1 >= c.cfg.MaxAttempts
+	result, err := c.call(ctx, d, last)
+	c.observe(d.Type, err, time.Since(began))
+	switch {
+	case err == nil:
+	case broker.IsPermanent(err):
+		c.logFailure(d, err)
+	case session.Retryable(err) && !last:
+		c.log.Debug("request failed, trying again", attributes(d, err)...)
+		return err
+	case session.Retryable(err):
+		c.logFailure(d, err)
+	default:
+		c.log.Debug("request refused", attributes(d, err)...)
+	}
+	if replyErr := c.reply(ctx, d, result, err); replyErr != nil && !last {
+		return replyErr
+	}
+	if broker.IsPermanent(err) || session.Retryable(err) {
+		return err
+	}
+	return nil
+}
+
+// observe counts a delivery; what is not known counts as one type, so that nobody can make up labels.
+func (c *Consumer) observe(kind string, err error, took time.Duration) {
+	if _, known := c.routes[kind]; !known {
+		kind = "unknown"
+	}
+	c.metrics.observe(kind, err, took)
+}
+
+// logFailure is for what an operator finds in the dead-letter queue.
+func (c *Consumer) logFailure(d broker.Delivery, err error) {
+	c.log.Error("request given up, see the dead-letter queue", attributes(d, err)...)
+}
+
+func attributes(d broker.Delivery, err error) []any {
+	return []any{
+		slog.String(logging.KeyType, d.Type), slog.String(logging.KeyRequest, d.ID),
+		slog.String(logging.KeySession, d.Session), slog.Int("attempts", d.Attempts+1), slog.Any(logging.KeyError, err),
+	}
+}
+
+func (c *Consumer) call(ctx context.Context, d broker.Delivery, last bool) (any, error) {
+	handle, found := c.routes[d.Type]
+	if !found {
+		return nil, broker.Permanent(control.Errorf(control.CodeInvalid, "a message of type %q is not known", d.Type))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return handle(ctx, session.Request{
+		ID: d.ID, Session: control.SessionID(d.Session), TraceParent: d.TraceParent, Last: last,
+	}, d.Body)
+}
+
+// reply answers whoever waits. A reply queue that is gone had its replica die: nobody waits any more.
+func (c *Consumer) reply(ctx context.Context, d broker.Delivery, result any, failure error) error {
+	if d.ReplyTo == "" {
+		return nil
+	}
+	reply, err := newReply(result, failure)
+	if err != nil {
+		return err
+	}
+	err = c.sender.Send(ctx, d.ReplyTo, broker.Message{
+		ID: control.DeriveID(d.ID, message.TypeReply), Type: message.TypeReply, Session: d.Session, User: d.User,
+		Time: time.Now().UTC(), Version: message.Version, TraceParent: d.TraceParent, Correlation: d.ID,
+		Transient: true, Body: reply,
+	})
+	if errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
+		return nil
+	}
+	return err
+}
+
+func newReply(result any, failure error) ([]byte, error) {
+	var reply message.Reply
+	if failure != nil {
+		reply.Code, reply.Detail = control.CodeOf(failure), "the request failed"
+		var coded *control.Error
+		if errors.As(failure, &coded) {
+			reply.Detail, reply.RetryAfterMS = coded.Detail, coded.RetryAfter.Milliseconds()
+		}
+		return json.Marshal(reply)
+	}
+	if result != nil {
+		data, err := json.Marshal(result)
+		if err != nil {
+			return nil, fmt.Errorf("encode a result: %w", err)
+		}
+		reply.Result = data
+	}
+	return json.Marshal(reply)
+}

@@ -1,0 +1,225 @@
+// Package presence is the slow loop that ends what nobody ends: users that were not heard of for their grace time,
+// sessions that nobody is in, and sessions that were left half closed. It only asks, through the session's queue; the
+// session logic decides.
+package presence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
+)
+
+// batch bounds what one round looks at of each kind; the next round goes on.
+const batch = 500
+
+// Config are the settings of the sweeper.
+type Config struct {
+	Every        time.Duration // between two rounds
+	Grace        time.Duration // how long a user may neither poll nor have a connection
+	EmptyTimeout time.Duration // of sessions that do not say themselves
+}
+
+// Broker is what the sweeper needs of the message broker.
+type Broker interface {
+	Send(ctx context.Context, queue string, m broker.Message) error
+	DeclareQueue(ctx context.Context, q broker.Queue) error
+	DeleteQueue(ctx context.Context, name string) error
+}
+
+// Sweeper looks again and again. Every Wrapper has one; two that find the same ask for the same, which is harmless.
+type Sweeper struct {
+	cfg    Config
+	store  *store.Store
+	broker Broker
+	log    *slog.Logger
+}
+
+// New is a sweeper; Run starts it.
+func New(cfg Config, st *store.Store, b Broker, log *slog.Logger) *Sweeper {
+	return &Sweeper{cfg: cfg, store: st, broker: b, log: log.With(slog.String(logging.KeyComponent, "presence"))}
+}
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) {
+	for {
+		// Wrappers that started together shall not sweep together.
+		pause := s.cfg.Every/2 + rand.N(s.cfg.Every) //nolint:gosec // jitter needs no secrecy
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweep not finished, the next one goes on", slog.Any(logging.KeyError, err))
+		}
+	}
+}
+
+// Sweep is one round.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	now := time.Now().UTC()
+	return errors.Join(s.users(ctx, now), s.empty(ctx, now), s.unmarked(ctx, now), s.closing(ctx))
+}
+
+// users asks for those to leave that were silent for too long.
+func (s *Sweeper) users(ctx context.Context, now time.Time) error {
+	idle, err := s.store.Presence.Idle(ctx, now.Add(-s.cfg.Grace), batch)
+	if err != nil {
+		return err
+	}
+	for _, p := range idle {
+		if err := s.user(ctx, p, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// user looks at one that does not poll. A connection that is connected keeps it in the session.
+func (s *Sweeper) user(ctx context.Context, p control.Presence, now time.Time) error {
+	sess, err := s.store.Sessions.Get(ctx, p.Session)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err != nil || sess.State == control.SessionClosed || !knows(sess, p.User) {
+		return s.store.Presence.Remove(ctx, p.Session, p.User, p.SeenAt)
+	}
+	for _, user := range append(sess.Users, sess.Leaving...) {
+		if user.ID != p.User {
+			continue
+		}
+		if heard := lastHeard(sess, user, p, now); !heard.Before(now.Add(-s.cfg.Grace)) {
+			return s.store.Presence.Begin(ctx, p.Session, p.User, heard) // out of the way of the next rounds
+		}
+		leave := message.Leave{
+			Presence: message.Presence{User: user.ID, Join: user.Join}, Reason: session.ReasonTimeout,
+		}
+		if err := s.ask(ctx, p.Session, message.TypeLeave, leave); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func knows(sess *control.Session, id control.UserID) bool {
+	for _, user := range sess.Leaving {
+		if user.ID == id {
+			return true
+		}
+	}
+	return sess.User(id) != nil
+}
+
+// lastHeard is when a user last polled or had a connection that was well.
+func lastHeard(sess *control.Session, user control.User, p control.Presence, now time.Time) time.Time {
+	heard := p.SeenAt
+	for _, c := range sess.Connections {
+		if c.User != user.ID || c.Join != user.Join {
+			continue
+		}
+		switch c.State {
+		case control.ConnectionConnected:
+			return now
+		case control.ConnectionDisconnected, control.ConnectionFailed:
+			if c.ChangedAt.After(heard) {
+				heard = c.ChangedAt
+			}
+		default:
+		}
+	}
+	return heard
+}
+
+// empty asks for sessions to be closed that nobody is in.
+func (s *Sweeper) empty(ctx context.Context, now time.Time) error {
+	sessions, err := s.store.Sessions.Empty(ctx, now, batch)
+	if err != nil {
+		return err
+	}
+	for _, sess := range sessions {
+		timeout := sess.EmptyTimeout
+		if timeout <= 0 {
+			timeout = s.cfg.EmptyTimeout
+		}
+		if sess.EmptySince == nil || now.Sub(*sess.EmptySince) < timeout {
+			continue
+		}
+		if err := s.ask(ctx, sess.ID, message.TypeCloseSession,
+			message.CloseSession{Reason: session.ReasonEmpty}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmarked finds sessions whose last user was taken out by somebody who could not say so any more.
+func (s *Sweeper) unmarked(ctx context.Context, now time.Time) error {
+	sessions, err := s.store.Sessions.Unmarked(ctx, batch)
+	if err != nil {
+		return err
+	}
+	for _, sess := range sessions {
+		err := s.store.Sessions.MarkEmpty(ctx, sess.ID, now)
+		if err != nil && !errors.Is(err, store.ErrGuard) {
+			return err
+		}
+	}
+	return nil
+}
+
+// closing has sessions closed to the end that somebody began to close. Most of them are just being closed: asking once
+// more does no harm.
+func (s *Sweeper) closing(ctx context.Context) error {
+	sessions, err := s.store.Sessions.Closing(ctx, batch)
+	if err != nil {
+		return err
+	}
+	for _, sess := range sessions {
+		if err := s.ask(ctx, sess.ID, message.TypeCloseSession, message.CloseSession{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask puts a request on a session's queue, which is made again if it is gone.
+func (s *Sweeper) ask(ctx context.Context, id control.SessionID, kind string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	queue := message.SessionQueue(id)
+	m := broker.Message{
+		ID: control.NewID(), Type: kind, Session: string(id), Time: time.Now().UTC(), Version: message.Version, Body: data,
+	}
+	err = s.broker.Send(ctx, queue.Name, m)
+	if !errors.Is(err, broker.ErrUnroutable) {
+		return err
+	}
+	if err := s.broker.DeclareQueue(ctx, queue); err != nil {
+		return err
+	}
+	if err := s.broker.Send(ctx, queue.Name, m); err != nil {
+		return err
+	}
+	return s.dropIfClosed(ctx, id)
+}
+
+// dropIfClosed deletes the queue again that was made for a session that is closed by now.
+func (s *Sweeper) dropIfClosed(ctx context.Context, id control.SessionID) error {
+	sess, err := s.store.Sessions.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && sess.State == control.SessionClosed {
+		return s.broker.DeleteQueue(ctx, message.SessionQueue(id).Name)
+	}
+	return err
+}

@@ -1,0 +1,230 @@
+// Package watch keeps this Wrapper subscribed to the queue of every live session, as the change stream of the collection
+// of sessions says. It does not look into what comes through the queues.
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+const (
+	// subscribing bounds how many queues are subscribed to at once when a Wrapper starts among many sessions.
+	subscribing = 32
+	// backoffMin and backoffMax bound the pause before a queue is tried again. Chosen: requests wait for it.
+	backoffMin = 50 * time.Millisecond
+	backoffMax = 5 * time.Second
+)
+
+// Broker is what queues need of the message broker.
+type Broker interface {
+	Subscribe(ctx context.Context, queue string, o broker.SubscribeOptions, h broker.Handler) (broker.Subscription, error)
+	DeclareQueue(ctx context.Context, q broker.Queue) error
+	DeleteQueue(ctx context.Context, name string) error
+	DeclareExchange(ctx context.Context, name string) error
+}
+
+// Sessions tells whether a session is live.
+type Sessions interface {
+	Get(ctx context.Context, id control.SessionID) (*control.Session, error)
+}
+
+// Queues is the subscriptions to session queues; it is a store.SessionWatcher. Each live session has one goroutine that
+// keeps its subscription, over losses of the queue. Safe for concurrent use.
+type Queues struct {
+	broker   Broker
+	sessions Sessions
+	options  broker.SubscribeOptions
+	handler  broker.Handler
+	log      *slog.Logger
+
+	ctx     context.Context //nolint:containedctx // the life of the goroutines that Queues owns
+	stop    context.CancelFunc
+	slots   chan struct{}
+	running sync.WaitGroup
+	active  atomic.Int64
+	synced  atomic.Bool
+
+	mu     sync.Mutex
+	keep   map[control.SessionID]context.CancelFunc
+	closed bool
+}
+
+// New follows nothing yet. Close ends it.
+func New(b Broker, sessions Sessions, o broker.SubscribeOptions, h broker.Handler, log *slog.Logger) *Queues {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Queues{
+		broker: b, sessions: sessions, options: o, handler: h,
+		log: log.With(slog.String(logging.KeyComponent, "watch")),
+		ctx: ctx, stop: stop, slots: make(chan struct{}, subscribing),
+		keep: map[control.SessionID]context.CancelFunc{},
+	}
+}
+
+// Register adds the gauges of sessions followed and subscriptions held.
+func (q *Queues) Register(registry prometheus.Registerer) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("orkestro_wrapper_sessions", "Live sessions that this Wrapper knows of.", func() float64 {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return float64(len(q.keep))
+	})
+	gauge("orkestro_wrapper_subscriptions", "Session queues that this Wrapper is subscribed to.", func() float64 {
+		return float64(q.active.Load())
+	})
+}
+
+// Synced reports whether the list of live sessions was read.
+func (q *Queues) Synced() bool { return q.synced.Load() }
+
+// Reset implements store.SessionWatcher.
+func (q *Queues) Reset(live []control.SessionID) {
+	wanted := make(map[control.SessionID]bool, len(live))
+	for _, id := range live {
+		wanted[id] = true
+		q.Live(id)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id, cancel := range q.keep {
+		if !wanted[id] {
+			cancel()
+			delete(q.keep, id)
+		}
+	}
+	q.synced.Store(true)
+}
+
+// Live implements store.SessionWatcher.
+func (q *Queues) Live(id control.SessionID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, found := q.keep[id]; found || q.closed {
+		return
+	}
+	ctx, cancel := context.WithCancel(q.ctx)
+	q.keep[id] = cancel
+	q.running.Go(func() { q.follow(ctx, id) })
+}
+
+// Ended implements store.SessionWatcher.
+func (q *Queues) Ended(id control.SessionID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if cancel, found := q.keep[id]; found {
+		cancel()
+		delete(q.keep, id)
+	}
+}
+
+// Close takes no more messages, and waits for the handlers in flight until ctx ends.
+func (q *Queues) Close(ctx context.Context) error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.stop()
+	done := make(chan struct{})
+	go func() {
+		q.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// follow keeps one subscription until ctx ends. A queue that is gone although its session is live went with a node of the
+// broker, and is made again.
+func (q *Queues) follow(ctx context.Context, id control.SessionID) {
+	pause := backoffMin
+	for ctx.Err() == nil {
+		held, err := q.hold(ctx, id)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, broker.ErrNotFound) || err == nil {
+			err = q.restore(ctx, id)
+		}
+		if held {
+			pause = backoffMin
+		}
+		if err != nil {
+			q.log.Debug("session queue not subscribed to",
+				slog.String(logging.KeySession, string(id)), slog.Any(logging.KeyError, err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause/2+1)): //nolint:gosec // jitter needs no secrecy
+		}
+		pause = min(2*pause, backoffMax)
+	}
+}
+
+// hold subscribes and waits for the end of the subscription; held says that there was one.
+func (q *Queues) hold(ctx context.Context, id control.SessionID) (held bool, err error) {
+	subscription, err := q.subscribe(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	q.active.Add(1)
+	defer q.active.Add(-1)
+	select {
+	case <-subscription.Done():
+	case <-ctx.Done():
+	}
+	// Handlers have deadlines of their own; whoever closes us decides how long to wait for them.
+	return true, subscription.Close(context.WithoutCancel(ctx))
+}
+
+func (q *Queues) subscribe(ctx context.Context, id control.SessionID) (broker.Subscription, error) {
+	select {
+	case q.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-q.slots }()
+	return q.broker.Subscribe(ctx, message.SessionQueue(id).Name, q.options, q.handler)
+}
+
+// restore makes the queue and the exchange of a live session again. One that is closed ends being followed with the next
+// change of the stream.
+func (q *Queues) restore(ctx context.Context, id control.SessionID) error {
+	if live, err := q.live(ctx, id); err != nil || !live {
+		return err
+	}
+	if err := q.broker.DeclareExchange(ctx, message.SessionExchange(id)); err != nil {
+		return err
+	}
+	if err := q.broker.DeclareQueue(ctx, message.SessionQueue(id)); err != nil {
+		return err
+	}
+	if live, err := q.live(ctx, id); err != nil || live {
+		return err
+	}
+	return q.broker.DeleteQueue(ctx, message.SessionQueue(id).Name) // it was closed at the same moment
+}
+
+func (q *Queues) live(ctx context.Context, id control.SessionID) (bool, error) {
+	session, err := q.sessions.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && session.State != control.SessionClosed, err
+}
