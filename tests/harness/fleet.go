@@ -19,6 +19,7 @@ type Options struct {
 	RestAPIs     int
 	Wrappers     int
 	MediaServers int
+	LogLevel     string // "" means debug
 }
 
 // apiKey is the secret of the fleet's API key.
@@ -37,6 +38,7 @@ type Fleet struct {
 	data     string // directory for everything that is removed at the end
 	logs     string // directory that is kept when a test has failed
 	mongo    string // URL of the database
+	logLevel string
 }
 
 // Start builds the programs and starts a fleet with its logs in artifacts/<name>. Close ends it. Errors:
@@ -51,6 +53,9 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{data: data, programs: filepath.Join(data, "bin"), logs: filepath.Join(root, "artifacts", name)}
+	if f.logLevel = o.LogLevel; f.logLevel == "" {
+		f.logLevel = "debug"
+	}
 	if err := f.start(ctx, root, o); err != nil {
 		return nil, errors.Join(err, f.Close(true))
 	}
@@ -119,7 +124,7 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 		}
 		p.args = append([]string{
 			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.Broker.URL(), "--mongo-url=" + f.mongo,
-			"--mongo-database=" + f.database(), "--log-level=debug",
+			"--mongo-database=" + f.database(), "--log-level=" + f.logLevel,
 		}, settings(service)...)
 		processes = append(processes, p)
 	}

@@ -12,8 +12,11 @@ import (
 // frameInterval is 50 frames a second: enough to count quickly, little enough for two shared cores.
 const frameInterval = 20 * time.Millisecond
 
-// newPeerConnection is a client's connection on the loopback interface.
-func newPeerConnection() (*webrtc.PeerConnection, error) {
+// frameBytes is the size of a generated frame: one packet.
+const frameBytes = 400
+
+// NewPeerConnection is a client's connection on the loopback interface.
+func NewPeerConnection() (*webrtc.PeerConnection, error) {
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
@@ -42,11 +45,9 @@ func newSource(msid string) (*source, error) {
 	return &source{tracks: []*webrtc.TrackLocalStaticSample{video, audio}}, nil
 }
 
-// run sends until ctx ends. The bytes are no picture: a forwarding server does not look at them beyond the VP8 payload
-// header, whose first bytes here are those of a key frame (RFC 6386 section 9.1).
+// run sends until ctx ends.
 func (s *source) run(ctx context.Context) {
-	frame := make([]byte, 400)
-	copy(frame, []byte{0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00})
+	frame := KeyFrame(frameBytes)
 	ticker := time.NewTicker(frameInterval)
 	defer ticker.Stop()
 	for {
@@ -60,6 +61,14 @@ func (s *source) run(ctx context.Context) {
 			_ = track.WriteSample(media.Sample{Data: frame, Duration: frameInterval})
 		}
 	}
+}
+
+// KeyFrame is n bytes that a forwarding server takes for a VP8 key frame. They are no picture: it does not look at them
+// beyond the header, whose first bytes these are (RFC 6386 section 9.1).
+func KeyFrame(n int) []byte {
+	frame := make([]byte, n)
+	copy(frame, []byte{0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00})
+	return frame
 }
 
 // counter counts received RTP packets by stream id and kind. Safe for concurrent use.
@@ -80,6 +89,16 @@ func (c *counter) get(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.packets[key]
+}
+
+func (c *counter) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := 0
+	for _, n := range c.packets {
+		sum += n
+	}
+	return sum
 }
 
 // read counts the packets of a track until it ends.

@@ -50,7 +50,7 @@ func (u *User) offer(ctx context.Context) error {
 	if u.publish != nil {
 		_ = u.publish.Close()
 	}
-	connection, err := newPeerConnection()
+	connection, err := NewPeerConnection()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (u *User) offer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sdp, err := setLocal(ctx, connection, offer)
+	sdp, err := SetLocal(ctx, connection, offer)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (u *User) answer(ctx context.Context, s signal) error {
 	if err != nil {
 		return err
 	}
-	sdp, err := setLocal(ctx, u.subscribe, answer)
+	sdp, err := SetLocal(ctx, u.subscribe, answer)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (u *User) freshSubscribe() error {
 	if u.subscribe != nil {
 		_ = u.subscribe.Close()
 	}
-	connection, err := newPeerConnection()
+	connection, err := NewPeerConnection()
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (u *User) put(ctx context.Context, path string, seq int64, sdp string) erro
 	return err
 }
 
-// setLocal sets a local description and gives it with all its candidates.
-func setLocal(ctx context.Context, connection *webrtc.PeerConnection, d webrtc.SessionDescription) (string, error) {
+// SetLocal sets a local description and gives it with all its candidates.
+func SetLocal(ctx context.Context, connection *webrtc.PeerConnection, d webrtc.SessionDescription) (string, error) {
 	gathered := webrtc.GatheringCompletePromise(connection)
 	if err := connection.SetLocalDescription(d); err != nil {
 		return "", err

@@ -51,6 +51,9 @@ func (p *Process) Start(ctx context.Context) error {
 	return p.waitReady(ctx)
 }
 
+// PID is the process's id; it must be running.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Kill ends the process with SIGKILL: nothing is said goodbye to.
 func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) }
 

@@ -53,17 +53,25 @@ type User struct {
 // Join brings a user into session and starts its client, which ends with the test.
 func Join(tb testing.TB, api *API, session, id string) *User {
 	tb.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	u, err := NewUser(tb.Context(), api, session, id)
+	if err != nil {
+		tb.Fatalf("join %s: %v", id, err)
+	}
+	tb.Cleanup(u.Close)
+	return u
+}
+
+// NewUser brings a user into session and starts its client, which Close ends; ctx is for joining only.
+func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
 	joined, err := api.Join(ctx, session, id)
 	if err != nil {
-		cancel()
-		tb.Fatalf("join %s: %v", id, err)
+		return nil, err
 	}
 	source, err := newSource("camera-" + id)
 	if err != nil {
-		cancel()
-		tb.Fatalf("generated media: %v", err)
+		return nil, err
 	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	u := &User{
 		Session: session, ID: id, Token: joined.Token,
 		api: api, inbox: NewInbox(api, session, id, joined.Token),
@@ -71,8 +79,7 @@ func Join(tb testing.TB, api *API, session, id string) *User {
 	}
 	u.running.Go(func() { u.source.run(ctx) })
 	u.running.Go(func() { u.loop(ctx) })
-	tb.Cleanup(u.Close)
-	return u
+	return u, nil
 }
 
 // Close ends the client without a word to the API, as a closed laptop does.
@@ -104,6 +111,9 @@ func (u *User) Send(ctx context.Context, kind string, data any, to string) (stri
 
 // Packets is how many RTP packets of kind (audio, video) of a stream have arrived.
 func (u *User) Packets(stream, kind string) int { return u.counter.get(stream + "/" + kind) }
+
+// Received is how many RTP packets of all streams have arrived.
+func (u *User) Received() int { return u.counter.total() }
 
 // Messages is what has arrived so far, in order, each once.
 func (u *User) Messages() []Message {
