@@ -27,11 +27,13 @@ func (a *Audit) Append(ctx context.Context, entry control.AuditEntry) error {
 type AuditFilter struct {
 	Object string    // "session:<id>", "server:<id>"...
 	Since  time.Time // entries of this time and later
-	After  string    // id of the last entry of the page before
-	Limit  int
+	// AfterTime and AfterID are those of the last entry of the page before.
+	AfterTime time.Time
+	AfterID   string
+	Limit     int
 }
 
-// List is a page of entries, oldest first (ids of entries are sorted by time).
+// List is a page of entries, oldest first.
 func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, error) {
 	filter := bson.M{}
 	if f.Object != "" {
@@ -40,10 +42,14 @@ func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, 
 	if !f.Since.IsZero() {
 		filter["time"] = bson.M{"$gte": f.Since}
 	}
-	if f.After != "" {
-		filter["_id"] = bson.M{"$gt": f.After}
+	if f.AfterID != "" {
+		filter["$or"] = bson.A{
+			bson.M{"time": bson.M{"$gt": f.AfterTime}},
+			bson.M{"time": f.AfterTime, "_id": bson.M{"$gt": f.AfterID}},
+		}
 	}
-	page := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(f.Limit))
+	order := bson.D{{Key: "time", Value: 1}, {Key: "_id", Value: 1}}
+	page := options.Find().SetSort(order).SetLimit(int64(f.Limit))
 	cursor, err := a.c.Find(ctx, filter, page)
 	if err != nil {
 		return nil, coded("list the audit", err)

@@ -27,7 +27,7 @@ func indexes() map[string][]mongo.IndexModel {
 		"negotiations": {index("session")},
 		"presence":     {index("seenAt"), index("session")},
 		"idempotency":  {expire("expireAt")},
-		"audit":        {index("object", "_id")},
+		"audit":        {index("time", "_id"), index("object", "time", "_id")},
 	}
 }
 

@@ -102,6 +102,16 @@ func (p *Pool) Drain() {
 	}
 }
 
+// endIfDraining is [ErrLost] for a stream of a pool that drains, else err.
+func (p *Pool) endIfDraining(err error) error {
+	select {
+	case <-p.draining:
+		return ErrLost
+	default:
+		return err
+	}
+}
+
 // Close closes every mailbox and waits for them; what they held is with the broker again.
 func (p *Pool) Close() {
 	p.Drain()

@@ -235,7 +235,7 @@ func (r *Reader) Next(ctx context.Context, wait time.Duration) ([]Message, error
 	defer timeout.Stop()
 	news := func() bool { return len(b.held) > 0 && b.held[len(b.held)-1].number > r.after }
 	if ok, err := r.await(ctx, timeout.C, news); !ok || err != nil {
-		return nil, err
+		return nil, b.pool.endIfDraining(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

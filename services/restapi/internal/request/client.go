@@ -77,7 +77,7 @@ func (c *Client) Ready() error {
 }
 
 // Run reads the reply queue until ctx ends, and makes it again whenever it is lost.
-func (c *Client) Run(ctx context.Context) error {
+func (c *Client) Run(ctx context.Context) {
 	pause := backoffMin
 	for ctx.Err() == nil {
 		subscription, err := c.subscribe(ctx)
@@ -93,11 +93,14 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, backoffMax)
 	}
-	return nil
 }
 
 func (c *Client) subscribe(ctx context.Context) (broker.Subscription, error) {
 	queue := message.ReplyQueue(c.replica)
+	// Requests to a fleet whose Wrappers are still starting wait for them.
+	if err := c.broker.DeclareQueue(ctx, message.Wrapper()); err != nil {
+		return nil, fmt.Errorf("declare the queue of the Wrappers: %w", err)
+	}
 	if err := c.broker.DeclareExchange(ctx, message.RestAPIExchange); err != nil {
 		return nil, fmt.Errorf("declare the exchange of the REST replicas: %w", err)
 	}

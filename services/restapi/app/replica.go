@@ -1,0 +1,186 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/health"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/restapi/internal/api"
+	"github.com/orkestro/orkestro/services/restapi/internal/auth"
+	"github.com/orkestro/orkestro/services/restapi/internal/idempotency"
+	"github.com/orkestro/orkestro/services/restapi/internal/mailbox"
+	"github.com/orkestro/orkestro/services/restapi/internal/ratelimit"
+	"github.com/orkestro/orkestro/services/restapi/internal/request"
+)
+
+const (
+	// heartbeatPeriod and presencePeriod are how often the replica says that it, and its users, are there. Presence has
+	// a grace time of many seconds.
+	heartbeatPeriod = 2 * time.Second
+	presencePeriod  = 3 * time.Second
+	// recently is for how long after its last poll a user counts as heard of.
+	recently = presencePeriod + time.Second
+)
+
+// replica is the parts of one REST replica.
+type replica struct {
+	id        string
+	store     *store.Store
+	requests  *request.Client
+	mailboxes *mailbox.Pool
+	handler   http.Handler
+	log       *slog.Logger
+	stopping  atomic.Bool
+}
+
+func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *slog.Logger) (*replica, error) {
+	keys, err := auth.ParseKeys(cfg.APIKeys)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := auth.NewTokens([]byte(cfg.TokenSecret), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	registry := newRegistry()
+	r := &replica{id: cfg.ID, store: database, log: log}
+	r.mailboxes = mailbox.NewPool(messages,
+		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},
+		mailbox.NewCursors([]byte(cfg.TokenSecret)), mailbox.NewMetrics(registry), log)
+	r.requests = request.New(messages, cfg.ID, r.mailboxes.Notice, log)
+	r.handler = api.New(api.Deps{
+		Store: database, Broker: messages, Requests: r.requests, Mailboxes: r.mailboxes,
+		Auth: auth.NewAuthenticator(keys, tokens), Tokens: tokens,
+		UserLimit: ratelimit.New(cfg.UserRate, cfg.UserBurst, time.Now),
+		KeyLimit:  ratelimit.New(cfg.KeyRate, cfg.KeyBurst, time.Now),
+		Keys:      idempotency.New(database.Idempotency, time.Now, log),
+		Registry:  registry, Checks: r.checks(messages), Settings: settings(cfg), Log: log, Now: time.Now,
+		CORSOrigins: cfg.CORSOrigins,
+	})
+	return r, nil
+}
+
+func settings(cfg Config) api.Settings {
+	return api.Settings{
+		ICEServers: cfg.ICE.Servers(), EmptyTimeout: cfg.EmptyTimeout, TokenTTL: cfg.TokenTTL,
+		Version: buildinfo.Version(),
+	}
+}
+
+func (r *replica) checks(messages broker.Broker) []health.Check {
+	return []health.Check{
+		{Name: "running", Check: func(context.Context) error {
+			if r.stopping.Load() {
+				return errors.New("the replica is stopping")
+			}
+			return nil
+		}},
+		{Name: "broker", Check: func(context.Context) error { return messages.Ready() }},
+		{Name: "replies", Check: func(context.Context) error { return r.requests.Ready() }},
+		{Name: "database", Check: r.store.Ping},
+	}
+}
+
+// run serves until ctx ends or the entrance fails.
+func (r *replica) run(ctx context.Context, door *entrance) error {
+	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopParts()
+	var group sync.WaitGroup
+	group.Go(func() { r.requests.Run(parts) })
+	group.Go(func() { r.register(parts) })
+	group.Go(func() { r.touchPresence(parts) })
+	door.lead(r.handler)
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-door.failed:
+	}
+	failed = errors.Join(failed, r.stop(ctx, door))
+	stopParts()
+	group.Wait()
+	r.unregister(ctx)
+	return failed
+}
+
+// stop ends the requests in hand and gives the mailboxes back.
+func (r *replica) stop(ctx context.Context, door *entrance) error {
+	r.log.InfoContext(ctx, "stopping")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	r.stopping.Store(true)
+	if err := r.store.RestAPIs.SetState(ctx, r.id, "stopping"); err != nil {
+		r.log.DebugContext(ctx, "a record could not be written", logging.KeyError, err)
+	}
+	r.mailboxes.Drain()
+	err := door.shutdown(ctx)
+	r.mailboxes.Close()
+	return err
+}
+
+// unregister removes the record of this replica once nothing writes it any more.
+func (r *replica) unregister(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := r.store.RestAPIs.Remove(ctx, r.id); err != nil {
+		r.log.WarnContext(ctx, "the record of this replica stays until somebody removes it", logging.KeyError, err)
+	}
+}
+
+// register keeps the record of this replica, so that operators see it.
+func (r *replica) register(ctx context.Context) {
+	now := time.Now()
+	record := control.Replica{
+		ID: r.id, Service: "restapi", Version: buildinfo.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
+	}
+	registered := false
+	r.every(ctx, heartbeatPeriod, func() error {
+		var err error
+		record.HeartbeatAt = time.Now()
+		if registered {
+			err = r.store.RestAPIs.Heartbeat(ctx, r.id, record.HeartbeatAt)
+		} else {
+			err = r.store.RestAPIs.Register(ctx, record)
+		}
+		registered = err == nil
+		return err
+	})
+}
+
+// touchPresence says which users were heard of.
+func (r *replica) touchPresence(ctx context.Context) {
+	r.every(ctx, presencePeriod, func() error {
+		active := r.mailboxes.Active(recently)
+		users := make([]store.UserKey, len(active))
+		for i, key := range active {
+			users[i] = store.UserKey(key)
+		}
+		return r.store.Presence.Touch(ctx, users, time.Now())
+	})
+}
+
+// every calls f at once and then every period, until ctx ends. A failure is tried again with the next call.
+func (r *replica) every(ctx context.Context, period time.Duration, f func() error) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		if err := f(); err != nil && ctx.Err() == nil {
+			r.log.DebugContext(ctx, "a record could not be written", logging.KeyError, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

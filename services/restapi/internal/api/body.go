@@ -1,0 +1,130 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/services/restapi/internal/problem"
+)
+
+// Limits of a request (HTTP API contract).
+const (
+	maxBodyBytes = 256 * 1024
+	bodyTimeout  = 30 * time.Second
+)
+
+// readBody reads the whole body within its limits and puts it back for the operation. One that an operation takes is
+// JSON; none at all is the empty object.
+func readBody(w http.ResponseWriter, r *http.Request, op *huma.Operation) ([]byte, error) {
+	body, err := readAll(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if op.RequestBody != nil && len(body) > 0 {
+		if err := checkJSON(r, body); err != nil {
+			return nil, err
+		}
+	}
+	if op.RequestBody != nil && len(body) == 0 {
+		body = []byte("{}")
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBodyBytes {
+		w.Header().Set("Connection", "close") // or the server would read on to find the next request
+		return nil, tooLarge()
+	}
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	// The deadline is not for the answer: a poll may wait for longer. Writers that have none are those of tests.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{})
+		return body, nil
+	}
+	return nil, unreadable(err)
+}
+
+func unreadable(err error) error {
+	var large *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &large):
+		return tooLarge()
+	case errors.As(err, &network) && network.Timeout():
+		return control.Errorf(control.CodeTimeout, "the body did not arrive within %s", bodyTimeout)
+	default:
+		return problem.Unreadable("the body cannot be read")
+	}
+}
+
+func tooLarge() error {
+	return control.Errorf(control.CodeTooLarge, "a body has at most %d bytes", maxBodyBytes)
+}
+
+func checkJSON(r *http.Request, body []byte) error {
+	if kind := r.Header.Get("Content-Type"); kind != "" {
+		media, _, err := mime.ParseMediaType(kind)
+		if err != nil || media != "application/json" {
+			return control.Errorf(control.CodeUnsupportedMediaType, "Content-Type: application/json is needed")
+		}
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return control.Errorf(control.CodeUnsupportedMediaType, "Content-Encoding: bodies are taken as they are only")
+	}
+	if !utf8.Valid(body) || !json.Valid(body) {
+		return problem.Unreadable("the body is not JSON in UTF-8")
+	}
+	return nil
+}
+
+// acceptable is 406 if the caller takes nothing that the operation answers. What has no body suits everybody.
+func acceptable(r *http.Request, op *huma.Operation) error {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	if accept == "" || op.DefaultStatus == http.StatusNoContent {
+		return nil
+	}
+	kind := "application/json"
+	if op.Metadata[metadataAccess] == byEvents {
+		kind = "text/event-stream"
+	}
+	for part := range strings.SplitSeq(accept, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil || refused(params["q"]) {
+			continue
+		}
+		prefix, wild := strings.CutSuffix(media, "*")
+		if media == "*/*" || media == kind || (wild && prefix != "" && strings.HasPrefix(kind, prefix)) {
+			return nil
+		}
+	}
+	return control.Errorf(control.CodeNotAcceptable, "this call answers %s", kind)
+}
+
+// refused reports a weight of zero (RFC 9110 section 12.4.2).
+func refused(weight string) bool {
+	if weight == "" {
+		return false
+	}
+	q, err := strconv.ParseFloat(weight, 64)
+	return err == nil && q == 0
+}
