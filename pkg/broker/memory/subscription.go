@@ -60,7 +60,7 @@ func (s *subscription) Close(ctx context.Context) error {
 	}
 	s.cancel()
 	s.queue.release(s.consumer, true)
-	return fmt.Errorf("close subscription of %s: handlers still running: %w", s.queue.settings.Name, ctx.Err())
+	return fmt.Errorf("close subscription of %s: not finished: %w", s.queue.settings.Name, ctx.Err())
 }
 
 // ended lets the handlers in flight finish, and then ends the subscription. It does not block: the queue may be

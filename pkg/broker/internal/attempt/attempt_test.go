@@ -1,0 +1,42 @@
+package attempt_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/broker/internal/attempt"
+)
+
+func TestDelay_GrowsWithinBounds(t *testing.T) {
+	for earlier, longest := range map[int]time.Duration{
+		-1: 50 * time.Millisecond, 0: 50 * time.Millisecond, 1: 100 * time.Millisecond, 3: 400 * time.Millisecond,
+		7: 5 * time.Second, 1000: 5 * time.Second,
+	} {
+		for range 100 {
+			if d := attempt.Delay(earlier); d > longest || d < longest*3/4 {
+				t.Fatalf("after %d tries: %s, want %s or up to a quarter less", earlier, d, longest)
+			}
+		}
+	}
+}
+
+func TestGiveUp(t *testing.T) {
+	err := errors.New("no")
+	for _, c := range []struct {
+		err          error
+		earlier, max int
+		want         bool
+	}{
+		{err, 0, 3, false},
+		{err, 1, 3, false},
+		{err, 2, 3, true},
+		{err, 0, 1, true},
+		{broker.Permanent(err), 0, 3, true},
+	} {
+		if got := attempt.GiveUp(c.err, c.earlier, c.max); got != c.want {
+			t.Errorf("GiveUp(%v, %d, %d) = %t", c.err, c.earlier, c.max, got)
+		}
+	}
+}
