@@ -109,11 +109,12 @@ func (c *Client) forget(id int64) {
 }
 
 func (c *Client) read() {
-	defer close(c.done)
 	for {
 		frame, err := c.conn.Read()
 		if err != nil {
 			c.fail(err)
+			close(c.done)
+			_ = c.conn.Close()
 			return
 		}
 		m, err := Decode(frame)

@@ -21,6 +21,9 @@ const (
 	// maxQueuedFrames and maxQueuedBytes bound what waits to be written; a peer that is this far behind is cut off.
 	maxQueuedFrames = 4096
 	maxQueuedBytes  = 8 << 20
+	// readAhead is how many messages are read before they are asked for, so that pings, which reading answers, are
+	// answered also while the reader is busy.
+	readAhead = 64
 	// writeTimeout bounds one write; chosen: a peer that takes nothing for so long is gone.
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds writing the rest and the closing handshake.
@@ -42,6 +45,7 @@ type Config struct {
 // Conn is a [jsonrpc.Conn] over one WebSocket.
 type Conn struct {
 	socket *websocket.Conn
+	in     chan []byte
 	out    chan []byte
 	queued atomic.Int64 // bytes in out
 
@@ -73,7 +77,13 @@ func Dial(ctx context.Context, url string, c Config) (*Conn, error) {
 // newConn starts the loops; ctx, which never ends, is what their reads and writes derive from.
 func newConn(ctx context.Context, socket *websocket.Conn, config Config) *Conn {
 	socket.SetReadLimit(maxFrameBytes)
-	c := &Conn{socket: socket, out: make(chan []byte, maxQueuedFrames), closing: make(chan struct{})}
+	c := &Conn{
+		socket:  socket,
+		in:      make(chan []byte, readAhead),
+		out:     make(chan []byte, maxQueuedFrames),
+		closing: make(chan struct{}),
+	}
+	c.loops.Go(func() { c.read(ctx) })
 	c.loops.Go(func() { c.write(ctx) })
 	if config.PingInterval > 0 {
 		c.loops.Go(func() { c.ping(ctx, config) })
@@ -83,15 +93,20 @@ func newConn(ctx context.Context, socket *websocket.Conn, config Config) *Conn {
 
 // Read waits for the next message.
 func (c *Conn) Read() ([]byte, error) {
-	_, frame, err := c.socket.Read(context.Background())
-	if err == nil {
+	select {
+	case frame := <-c.in:
 		return frame, nil
+	default:
 	}
-	c.end(err)
-	if c.cause != nil {
-		return nil, c.cause
+	select {
+	case frame := <-c.in:
+		return frame, nil
+	case <-c.closing:
+		if c.cause != nil {
+			return nil, c.cause
+		}
+		return nil, jsonrpc.ErrClosed
 	}
-	return nil, jsonrpc.ErrClosed
 }
 
 // Write queues a message.
@@ -126,6 +141,22 @@ func (c *Conn) end(cause error) {
 		c.cause = cause
 		close(c.closing)
 	})
+}
+
+// read fetches messages until the socket ends.
+func (c *Conn) read(ctx context.Context) {
+	for {
+		_, frame, err := c.socket.Read(ctx)
+		if err != nil {
+			c.end(err)
+			return
+		}
+		select {
+		case c.in <- frame:
+		case <-c.closing:
+			return
+		}
+	}
 }
 
 // write owns writing and the end of the socket.

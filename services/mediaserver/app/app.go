@@ -1,0 +1,157 @@
+// Package app wires a media server together: the control protocol over the media, probes and metrics, and in a fleet the
+// registration and the publishing of events. It is run by the service's main and by `orkestro dev`.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+	nouns "github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/control"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	// stopTimeout bounds the end of the HTTP server; the fleet says goodbye and closes in bounded time of its own.
+	stopTimeout = 3 * time.Second
+)
+
+// Deps are what a process that runs several services shares among them.
+type Deps struct {
+	Broker    broker.Broker     // nil: opened by Config
+	Listening func(addr string) // told the address of the HTTP server; may be nil
+}
+
+// server is one running media server.
+type server struct {
+	cfg      Config
+	log      *slog.Logger
+	instance nouns.InstanceID
+	media    *media.Server
+	control  *control.Server
+	metrics  *prometheus.Registry
+	fleet    *fleet // nil outside of one
+
+	controlled sync.WaitGroup // connections of the control protocol
+	background sync.WaitGroup
+}
+
+// Run serves until ctx ends, then stops in the order: told to the fleet, control connections, media, broker. It returns
+// an error when the server cannot start or its listener fails.
+func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
+	if err := cfg.check(deps); err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the control protocol: %w", err)
+	}
+	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), log)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	return s.run(ctx, listener, deps)
+}
+
+func newServer(
+	ctx context.Context, cfg Config, deps Deps, address string, log *slog.Logger,
+) (*server, error) {
+	s := &server{
+		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), metrics: prometheus.NewRegistry(),
+		log: log.With(logging.KeyServer, cfg.ID),
+	}
+	var err error
+	if s.media, err = media.NewServer(media.Config{Network: cfg.network()}, s.log); err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newMediaCollector(s.media.Stats))
+	s.control = control.New(control.Config{
+		Instance: string(s.instance), Version: buildinfo.Version(), SessionPeriod: cfg.SessionPeriod,
+	}, s.media, s.metrics, s.log)
+	if cfg.inFleet() {
+		if s.fleet, err = newFleet(ctx, cfg, deps, s.registration(address), s.log); err != nil {
+			return nil, errors.Join(err, s.media.Close())
+		}
+	}
+	s.media.OnEvent(s.onEvent)
+	return s, nil
+}
+
+// registration is what the fleet knows of this server.
+func (s *server) registration(address string) nouns.MediaServer {
+	url := s.cfg.Fleet.URL
+	if url == "" {
+		url = "ws://" + address + "/kurento"
+	}
+	return nouns.MediaServer{
+		ID: s.cfg.ID, Instance: s.instance, URL: url, Region: s.cfg.Fleet.Region, Version: buildinfo.Version(),
+		Capacity: s.cfg.Fleet.Capacity, StartedAt: time.Now(),
+	}
+}
+
+func (s *server) onEvent(e media.Event) {
+	s.control.OnEvent(e)
+	if s.fleet != nil {
+		s.fleet.events.OnEvent(e)
+	}
+}
+
+// run owns everything that newServer made.
+func (s *server) run(ctx context.Context, listener net.Listener, deps Deps) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	front := &http.Server{Handler: s.handler(serving), ReadHeaderTimeout: readHeaderTimeout}
+	s.background.Go(func() { s.control.Run(serving) })
+	failed := make(chan error, 1)
+	s.background.Go(func() { failed <- front.Serve(listener) })
+	if s.fleet != nil {
+		s.fleet.start(context.WithoutCancel(ctx), s.media.Stats)
+	}
+	s.log.Info("media server is listening", "address", listener.Addr().String(), "udp_port", s.media.UDPPort(),
+		logging.KeyInstance, s.instance, "version", buildinfo.Version())
+	if deps.Listening != nil {
+		deps.Listening(listener.Addr().String())
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("serve the control protocol: %w", err)
+	}
+	s.log.Info("media server is stopping")
+	return errors.Join(err, s.stop(context.WithoutCancel(ctx), front, stopServing))
+}
+
+// stop ends everything in the order in which data flows.
+func (s *server) stop(ctx context.Context, front *http.Server, stopServing context.CancelFunc) error {
+	if s.fleet != nil {
+		s.fleet.leave()
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	stopServing()
+	err := front.Shutdown(ctx)
+	s.controlled.Wait()
+	err = errors.Join(err, s.media.Close())
+	if s.fleet != nil {
+		err = errors.Join(err, s.fleet.close())
+	}
+	s.background.Wait()
+	return err
+}

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
+)
+
+// Config are the settings of a media server.
+type Config struct {
+	ID     control.MediaServerID `env:"ORKESTRO_ID" placeholder:"NAME" help:"Name of this server; keep it over restarts. Default: the host's name and a random part."`
+	Listen string                `default:"127.0.0.1:8888" env:"ORKESTRO_LISTEN" help:"Address of the control protocol (path /kurento), /healthz, /readyz and /metrics."`
+
+	Fleet fleetConfig `embed:""`
+	Media mediaConfig `embed:"" prefix:"media-"`
+
+	SessionPeriod  time.Duration `default:"240s" env:"ORKESTRO_SESSION_PERIOD" help:"How long a client's session of the control protocol lives without connection and request; what only it references goes with it. 0: until released. Pipelines of the fleet always live until released."`
+	AllowedOrigins []string      `env:"ORKESTRO_ALLOWED_ORIGINS" help:"Hosts whose web pages may use the control protocol (patterns); default: only the host itself. Programs need no permission."`
+
+	Log     logging.Config   `embed:"" prefix:"log-"`
+	Version kong.VersionFlag `help:"Print the build and exit."`
+}
+
+// fleetConfig are the settings of a server that is part of a fleet.
+type fleetConfig struct {
+	AMQPURL       string `name:"amqp-url" env:"ORKESTRO_AMQP_URL" help:"RabbitMQ of the fleet; none: a server of its own."`
+	MongoURL      string `name:"mongo-url" env:"ORKESTRO_MONGO_URL" help:"MongoDB of the fleet; none: a server of its own."`
+	MongoDatabase string `default:"orkestro" env:"ORKESTRO_MONGO_DATABASE" help:"Name of the database."`
+	URL           string `env:"ORKESTRO_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
+	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
+	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions that the fleet may place here; 0: no limit."`
+}
+
+// mediaConfig are the settings of the media side.
+type mediaConfig struct {
+	UDP          string        `default:":0" env:"ORKESTRO_MEDIA_UDP" help:"Address of all media over UDP; port 0: any free one."`
+	TCP          string        `env:"ORKESTRO_MEDIA_TCP" help:"Address of media over TCP, for clients without UDP; none: no TCP."`
+	PublicIPs    []string      `name:"public-ips" env:"ORKESTRO_MEDIA_PUBLIC_IPS" help:"Public addresses to tell clients instead of the interfaces' own."`
+	Interfaces   []string      `env:"ORKESTRO_MEDIA_INTERFACES" help:"Network interfaces to use; default: all."`
+	Loopback     bool          `env:"ORKESTRO_MEDIA_LOOPBACK" help:"Offer loopback addresses too; always so while LISTEN is one."`
+	ICELite      bool          `name:"ice-lite" env:"ORKESTRO_MEDIA_ICE_LITE" help:"ICE-lite, for a server with a public address."`
+	Disconnected time.Duration `default:"5s" env:"ORKESTRO_MEDIA_DISCONNECTED" help:"Silence after which a connection counts as disconnected."`
+	Failed       time.Duration `default:"25s" env:"ORKESTRO_MEDIA_FAILED" help:"Time after which a disconnected connection has failed."`
+}
+
+// inFleet reports whether the server is part of a fleet.
+func (c *Config) inFleet() bool { return c.Fleet.MongoURL != "" }
+
+// check completes the settings and says what is wrong with them.
+func (c *Config) check(deps Deps) error {
+	if hasBroker := deps.Broker != nil || c.Fleet.AMQPURL != ""; hasBroker != c.inFleet() {
+		return errors.New("a fleet needs both a broker (amqp-url) and a database (mongo-url)")
+	}
+	if c.ID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("name of the host: %w", err)
+		}
+		c.ID = control.MediaServerID(host + "-" + strings.ToLower(rand.Text()[:6]))
+	}
+	return control.CheckName("id", string(c.ID))
+}
+
+// network is the configuration of the media side.
+func (c *Config) network() rtc.NetworkConfig {
+	return rtc.NetworkConfig{
+		UDPAddress: c.Media.UDP, TCPAddress: c.Media.TCP, PublicIPs: c.Media.PublicIPs, Interfaces: c.Media.Interfaces,
+		Loopback: c.Media.Loopback || isLoopback(c.Listen), Lite: c.Media.ICELite,
+		Disconnected: c.Media.Disconnected, Failed: c.Media.Failed,
+	}
+}
+
+// isLoopback reports whether only this machine can reach an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	nouns "github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/health"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// storeCloseTimeout bounds the goodbye to the database.
+const storeCloseTimeout = 2 * time.Second
+
+// fleet is a server's membership of a fleet.
+type fleet struct {
+	cfg    fleetConfig
+	server nouns.MediaServer
+	log    *slog.Logger
+	broker broker.Broker
+	owned  bool // the broker is ours to close
+	events *announce.Events
+
+	registration atomic.Pointer[announce.Registration] // nil until the database is there
+	stopMember   context.CancelFunc
+	member       sync.WaitGroup // registration
+	stopEvents   context.CancelFunc
+	publishing   sync.WaitGroup
+}
+
+func newFleet(
+	ctx context.Context, cfg Config, deps Deps, server nouns.MediaServer, log *slog.Logger,
+) (*fleet, error) {
+	f := &fleet{cfg: cfg.Fleet, server: server, log: log, broker: deps.Broker}
+	if f.broker == nil {
+		opened, err := amqp.Open(ctx, amqp.Config{
+			URL: cfg.Fleet.AMQPURL, ConnectionName: string(cfg.ID),
+		}, log)
+		if err != nil {
+			return nil, err
+		}
+		f.broker, f.owned = opened, true
+	}
+	f.events = announce.NewEvents(f.broker, log)
+	return f, nil
+}
+
+// start registers the server, as soon as there is a database, and publishes events, until leave and close.
+func (f *fleet) start(ctx context.Context, stats func() media.Stats) {
+	var member, publishing context.Context
+	member, f.stopMember = context.WithCancel(ctx)
+	publishing, f.stopEvents = context.WithCancel(ctx)
+	f.member.Go(func() { f.register(member, stats) })
+	f.publishing.Go(func() { f.events.Run(publishing) })
+}
+
+// register is a member of the fleet until ctx ends, or another process takes the place.
+func (f *fleet) register(ctx context.Context, stats func() media.Stats) {
+	var db *store.Store
+	err := announce.Retry(ctx, f.log, "open the database", func(ctx context.Context) (err error) {
+		db, err = store.Open(ctx, f.cfg.MongoURL, f.cfg.MongoDatabase)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeCloseTimeout)
+		defer cancel()
+		_ = db.Close(ctx)
+	}()
+	registration := announce.NewRegistration(db.MediaServers, f.server, stats, f.log)
+	f.registration.Store(registration)
+	if err := registration.Run(ctx); err != nil {
+		f.log.Error("this server has left the fleet", logging.KeyError, err)
+	}
+}
+
+// checks are what a member of a fleet needs to be ready.
+func (f *fleet) checks() []health.Check {
+	return []health.Check{
+		{Name: "registration", Check: func(ctx context.Context) error {
+			if r := f.registration.Load(); r != nil {
+				return r.Ready(ctx)
+			}
+			return errors.New("the database was not reached yet")
+		}},
+		{Name: "broker", Check: func(context.Context) error { return f.broker.Ready() }},
+	}
+}
+
+// leave tells the fleet that this server is going.
+func (f *fleet) leave() {
+	f.stopMember()
+	f.member.Wait()
+}
+
+// close ends the publishing of events, and the broker if it is ours.
+func (f *fleet) close() error {
+	f.stopEvents()
+	f.publishing.Wait()
+	if f.owned {
+		return f.broker.Close()
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package announce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+const (
+	// senders is how many events are on their way at once; an endpoint has one of them at most, which keeps its order.
+	senders = 8
+	// sendTimeout bounds one try.
+	sendTimeout = 5 * time.Second
+)
+
+// Sender puts a message on a queue: [broker.Publisher].
+type Sender interface {
+	Send(ctx context.Context, queue string, m broker.Message) error
+}
+
+// Events publishes the events of endpoints that belong to a session of the fleet. While the broker is away it keeps, of
+// each endpoint, only the last offer and the last state: older ones are void. So what waits is bounded by the number of
+// endpoints, and nothing that counts is lost. Safe for concurrent use.
+type Events struct {
+	sender Sender
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	changed  sync.Cond // ready or stopped changed
+	stopped  bool
+	backlogs map[string]*backlog // by endpoint, those that have something to send
+	ready    []*backlog          // those that no sender holds and that need not wait before the next try
+}
+
+// backlog is what one endpoint has to tell, in order. The first is on its way while a sender holds the backlog.
+type backlog struct {
+	endpoint string
+	queue    string
+	messages []broker.Message
+	failures int
+	held     bool // by a sender, or waiting for the next try
+}
+
+// NewEvents makes an empty outbox; Run empties it.
+func NewEvents(sender Sender, log *slog.Logger) *Events {
+	e := &Events{sender: sender, log: log.With(logging.KeyComponent, "announce"), backlogs: map[string]*backlog{}}
+	e.changed.L = &e.mu
+	return e
+}
+
+// OnEvent takes an event of the media server. It does not block, and ignores what is not of the fleet.
+func (e *Events) OnEvent(event media.Event) {
+	pipeline, ok := event.Object.Parent().(*media.Pipeline)
+	if !ok || pipeline.Session() == "" {
+		return
+	}
+	about, ok := describe(event.Object)
+	if !ok {
+		return
+	}
+	about.Epoch, about.Pipeline, about.Endpoint = pipeline.Epoch(), pipeline.ID(), event.Object.ID()
+	var m broker.Message
+	switch data := event.Data.(type) {
+	case media.OfferCreated:
+		m.Type = message.TypeMediaOffer
+		m.Body = encode(message.MediaOffer{EndpointEvent: about, Seq: data.Seq, SDP: data.SDP})
+	case media.EndpointStateChanged:
+		m.Type = message.TypeMediaState
+		m.Body = encode(message.MediaState{EndpointEvent: about, Number: data.Number, State: data.State})
+	default:
+		return
+	}
+	m.ID, m.Time, m.Version = control.NewID(), event.Time, message.Version
+	m.Session, m.User = string(pipeline.Session()), string(about.User)
+	e.add(event.Object.ID(), message.SessionQueue(pipeline.Session()).Name, m)
+}
+
+// describe says whose endpoint an object is.
+func describe(o media.Object) (message.EndpointEvent, bool) {
+	switch endpoint := o.(type) {
+	case *media.PublishEndpoint:
+		return message.EndpointEvent{
+			Presence: message.Presence{User: endpoint.User(), Join: endpoint.Join()}, Kind: control.Publish,
+		}, true
+	case *media.SubscribeEndpoint:
+		return message.EndpointEvent{
+			Presence: message.Presence{User: endpoint.User(), Join: endpoint.Join()}, Kind: control.Subscribe,
+		}, true
+	default:
+		return message.EndpointEvent{}, false
+	}
+}
+
+// encode writes the body of an event; plain structs of strings and numbers always encode.
+func encode(event any) []byte {
+	body, _ := json.Marshal(event)
+	return body
+}
+
+// add queues a message; an unsent one of the same type and endpoint is void by now and goes.
+func (e *Events) add(endpoint, queue string, m broker.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, found := e.backlogs[endpoint]
+	if !found {
+		b = &backlog{endpoint: endpoint, queue: queue}
+		e.backlogs[endpoint] = b
+	}
+	b.put(m)
+	if !b.held {
+		e.readyLocked(b)
+	}
+}
+
+// put appends m and takes an older message of its type out, unless that may be on its way.
+func (b *backlog) put(m broker.Message) {
+	first := 0
+	if b.held {
+		first = 1
+	}
+	kept := b.messages[:min(first, len(b.messages))]
+	for _, older := range b.messages[len(kept):] {
+		if older.Type != m.Type {
+			kept = append(kept, older)
+		}
+	}
+	b.messages = append(kept, m)
+}
+
+// readyLocked needs e.mu.
+func (e *Events) readyLocked(b *backlog) {
+	b.held = true
+	e.ready = append(e.ready, b)
+	e.changed.Signal()
+}
+
+// Run publishes until ctx ends.
+func (e *Events) Run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.stopped = true
+		e.changed.Broadcast()
+	})
+	defer stop()
+	var running sync.WaitGroup
+	for range senders {
+		running.Go(func() {
+			for b := e.next(); b != nil; b = e.next() {
+				e.finish(ctx, b, e.send(ctx, b))
+			}
+		})
+	}
+	running.Wait()
+}
+
+// next waits for a backlog that is ready; nil when Run is to end.
+func (e *Events) next() *backlog {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.ready) == 0 && !e.stopped {
+		e.changed.Wait()
+	}
+	if e.stopped {
+		return nil
+	}
+	b := e.ready[0]
+	e.ready = e.ready[1:]
+	return b
+}
+
+// send tries the first message of a backlog that this sender holds.
+func (e *Events) send(ctx context.Context, b *backlog) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	e.mu.Lock()
+	m := b.messages[0]
+	e.mu.Unlock()
+	return e.sender.Send(ctx, b.queue, m)
+}
+
+// finish takes the first message out, or has it tried again later under the same id.
+func (e *Events) finish(ctx context.Context, b *backlog, err error) {
+	retry := err != nil && !errors.Is(err, broker.ErrUnroutable) && !errors.Is(err, broker.ErrClosed)
+	switch {
+	case retry && b.failures == 0 && ctx.Err() == nil:
+		e.log.Warn("media event not taken, trying again", logging.KeyQueue, b.queue, logging.KeyError, err)
+	case err != nil && !retry:
+		e.log.Debug("media event dropped: its session is gone", logging.KeyQueue, b.queue)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case retry:
+		wait := delay(b.failures)
+		b.failures++
+		time.AfterFunc(wait, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.readyLocked(b)
+		})
+	case len(b.messages) > 1:
+		b.failures, b.messages = 0, b.messages[1:]
+		e.readyLocked(b)
+	default:
+		delete(e.backlogs, b.endpoint)
+	}
+}

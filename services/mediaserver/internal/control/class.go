@@ -1,0 +1,112 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// operation acts on an object of a class that has it. A nil result is a void one.
+type operation func(ctx context.Context, o media.Object, p params) (any, error)
+
+// on makes an operation of objects that are a T, which every object of the class is.
+func on[T any](run func(ctx context.Context, object T, p params) (any, error)) operation {
+	return func(ctx context.Context, o media.Object, p params) (any, error) {
+		object, ok := o.(T)
+		if !ok {
+			return nil, errorf(codeMethodNotFound, "'%s' has no such operation", o.ID())
+		}
+		return run(ctx, object, p)
+	}
+}
+
+// refused is an operation of the protocol that this server cannot do.
+func refused(why string) operation {
+	return func(context.Context, media.Object, params) (any, error) {
+		return nil, errorf(codeOperationNotSupported, "not supported: %s", why)
+	}
+}
+
+// constructor makes an object.
+type constructor func(p params) (media.Object, error)
+
+// class is what clients can do with the objects of one type, its ancestors' operations and events included.
+type class struct {
+	create     constructor // nil: clients make none of it
+	operations map[string]operation
+	events     []string
+}
+
+// trait is the part of a class that one type of the protocol adds to its ancestors.
+type trait struct {
+	operations map[string]operation
+	events     []string
+}
+
+func newClass(create constructor, traits ...trait) class {
+	c := class{create: create, operations: map[string]operation{}}
+	for _, t := range traits {
+		maps.Copy(c.operations, t.operations)
+		c.events = append(c.events, t.events...)
+	}
+	return c
+}
+
+// classes are the types of this server by qualified name.
+type classes map[string]class
+
+func newClasses(s *Server) classes {
+
+	return classes{
+		typeServerManager:          newClass(nil, mediaObject(), s.serverManager()),
+		mediaapi.TypeMediaPipeline: newClass(s.createPipeline, mediaObject(), s.mediaPipeline()),
+		"kurento.WebRtcEndpoint": newClass(s.createWebRTCEndpoint, mediaObject(), s.mediaElement(), s.sdpEndpoint(),
+			s.baseRTPEndpoint(), s.webRTCEndpoint()),
+		mediaapi.TypePublishEndpoint: newClass(s.createPublishEndpoint,
+			mediaObject(), fleetEndpoint(), publishEndpoint()),
+		mediaapi.TypeSubscribeEndpoint: newClass(s.createSubscribeEndpoint,
+			mediaObject(), fleetEndpoint(), subscribeEndpoint()),
+	}
+}
+
+// find gives the class that a client names with or without its module, or the error that says why there is none.
+func (c classes) find(name string) (string, class, error) {
+	qualified := name
+	if !strings.Contains(name, ".") {
+		qualified = "kurento." + name
+	}
+	short := qualified[strings.LastIndex(qualified, ".")+1:]
+	if found, ok := c[qualified]; ok && found.create != nil {
+		return qualified, found, nil
+	}
+	switch {
+	case slices.Contains(abstractTypes(), short):
+		return "", class{}, errorf(codeConstructorNotFound, "type '%s' has no constructor", name)
+	case slices.Contains(absentTypes(), short):
+		return "", class{}, errorf(codeNotAvailable, "type '%s' is not available: "+
+			"this server forwards media and does not decode, mix, record or play it", name)
+	default:
+		return "", class{}, errorf(codeTypeNotFound, "type '%s' not found", name)
+	}
+}
+
+// abstractTypes are the types of the protocol that nobody can create.
+func abstractTypes() []string {
+	return []string{
+		"MediaObject", "MediaElement", "Endpoint", "SessionEndpoint", "SdpEndpoint", "BaseRtpEndpoint", "UriEndpoint",
+		"HttpEndpoint", "Hub", "Filter", "OpenCVFilter", "ServerManager",
+	}
+}
+
+// absentTypes are the types of the protocol that this server does not provide.
+func absentTypes() []string {
+	return []string{
+		"RtpEndpoint", "PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "PassThrough", "HubPort", "Dispatcher",
+		"DispatcherOneToMany", "Mixer", "Composite", "AlphaBlending", "GStreamerFilter", "FaceOverlayFilter",
+		"ImageOverlayFilter", "ZBarFilter",
+	}
+}

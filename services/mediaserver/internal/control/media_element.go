@@ -1,0 +1,120 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// element is what the operations of MediaElement need of an object.
+type element interface {
+	media.Connectable
+	Connect(sink media.Connectable, kinds ...media.MediaType) error
+	Disconnect(sink media.Connectable, kinds ...media.MediaType) error
+	SinkConnections(kinds ...media.MediaType) []media.Connection
+	SourceConnections(kinds ...media.MediaType) []media.Connection
+}
+
+// connectionData is the protocol's register type ElementConnectionData.
+type connectionData struct {
+	Module string `json:"__module__"`
+	Type   string `json:"__type__"`
+	media.Connection
+}
+
+// mediaElement is what MediaElement adds to MediaObject. Bitrates of encoders are kept and have no effect.
+func (s *Server) mediaElement() trait {
+	operations := map[string]operation{
+		"connect":    s.link(element.Connect),
+		"disconnect": s.link(element.Disconnect),
+		"getSinkConnections": on(func(_ context.Context, e element, p params) (any, error) {
+			return connections(e.SinkConnections, p)
+		}),
+		"getSourceConnections": on(func(_ context.Context, e element, p params) (any, error) {
+			return connections(e.SourceConnections, p)
+		}),
+		"isMediaTranscoding": onObject(func(media.Object) any { return false }),
+		"setAudioFormat":     refused("media is forwarded as it comes, never converted"),
+		"setVideoFormat":     refused("media is forwarded as it comes, never converted"),
+		"getGstreamerDot":    refused("there is no GStreamer in this server"),
+		"dumpGstreamerDot":   refused("there is no GStreamer in this server"),
+	}
+	for _, name := range []string{"encoderBitrate", "minEncoderBitrate", "maxEncoderBitrate"} {
+		maps.Copy(operations, stored(s.properties, name, 0))
+	}
+	return trait{operations: operations, events: []string{
+		media.EventElementConnected, media.EventElementDisconnected, media.EventMediaFlowInStateChanged,
+		media.EventMediaFlowOutStateChanged, eventMediaTranscodingStateChanged,
+	}}
+}
+
+// eventMediaTranscodingStateChanged may be subscribed and never comes: nothing is transcoded.
+const eventMediaTranscodingStateChanged = "MediaTranscodingStateChanged"
+
+// link is connect or disconnect.
+func (s *Server) link(do func(element, media.Connectable, ...media.MediaType) error) operation {
+	return on(func(_ context.Context, e element, p params) (any, error) {
+		id, err := required[reference](p, "sink")
+		if err != nil {
+			return nil, err
+		}
+		object, err := s.find(id)
+		if err != nil {
+			return nil, err
+		}
+		sink, ok := object.(media.Connectable)
+		if !ok {
+			return nil, errorf(codeMarshall, "parameter 'sink': '%s' is no MediaElement", id)
+		}
+		kinds, err := mediaTypes(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range []string{"sourceMediaDescription", "sinkMediaDescription"} {
+			if err := checkDescription(p, name); err != nil {
+				return nil, err
+			}
+		}
+		return nil, do(e, sink, kinds...)
+	})
+}
+
+func connections(list func(...media.MediaType) []media.Connection, p params) (any, error) {
+	kinds, err := mediaTypes(p)
+	if err != nil {
+		return nil, err
+	}
+	description, err := optional(p, "description", media.DefaultDescription)
+	if err != nil {
+		return nil, err
+	}
+	found := []connectionData{}
+	if description == media.DefaultDescription {
+		for _, c := range list(kinds...) {
+			found = append(found, connectionData{Module: "kurento", Type: "ElementConnectionData", Connection: c})
+		}
+	}
+	return found, nil
+}
+
+// mediaTypes is the parameter mediaType, none when it is missing.
+func mediaTypes(p params) ([]media.MediaType, error) {
+	kind, err := optional[media.MediaType](p, "mediaType", "")
+	if err != nil || kind == "" {
+		return nil, err
+	}
+	if !slices.Contains([]media.MediaType{media.Audio, media.Video, media.Data}, kind) {
+		return nil, errorf(codeMarshall, "parameter 'mediaType': '%s' is not AUDIO, VIDEO or DATA", kind)
+	}
+	return []media.MediaType{kind}, nil
+}
+
+func checkDescription(p params, name string) error {
+	description, err := optional(p, name, media.DefaultDescription)
+	if err == nil && description != media.DefaultDescription && description != "" {
+		return errorf(codeOperationNotSupported, "parameter '%s': elements have the description 'default' only", name)
+	}
+	return err
+}

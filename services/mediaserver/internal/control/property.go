@@ -1,0 +1,80 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// properties keeps what clients set on objects and this server only gives back, because it governs an encoder, or a
+// packet layer, that does not exist here. Safe for concurrent use.
+type properties struct {
+	mu     sync.Mutex
+	values map[propertyKey]json.RawMessage
+}
+
+type propertyKey struct {
+	object, name string
+}
+
+func newProperties() *properties { return &properties{values: map[propertyKey]json.RawMessage{}} }
+
+func (s *properties) get(key propertyKey) (json.RawMessage, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, found := s.values[key]
+	return value, found
+}
+
+func (s *properties) set(key propertyKey, value json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[key] = value
+}
+
+// forget drops what was kept for an object.
+func (s *properties) forget(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.values {
+		if key.object == object {
+			delete(s.values, key)
+		}
+	}
+}
+
+// stored are getter and setter of a property that is only kept.
+func stored[T any](s *properties, name string, initial T) map[string]operation {
+	return property(name,
+		func(o media.Object) (any, error) {
+			if value, found := s.get(propertyKey{o.ID(), name}); found {
+				return value, nil
+			}
+			return initial, nil
+		},
+		func(o media.Object, value T) error {
+			raw, err := json.Marshal(value)
+			if err == nil {
+				s.set(propertyKey{o.ID(), name}, raw)
+			}
+			return err
+		})
+}
+
+// property are getter and setter as the protocol names them: getName, setName {name}.
+func property[O media.Object, T any](name string, get func(O) (any, error), set func(O, T) error) map[string]operation {
+	capital := strings.ToUpper(name[:1]) + name[1:]
+	return map[string]operation{
+		"get" + capital: on(func(_ context.Context, o O, _ params) (any, error) { return get(o) }),
+		"set" + capital: on(func(_ context.Context, o O, p params) (any, error) {
+			value, err := required[T](p, name)
+			if err != nil {
+				return nil, err
+			}
+			return nil, set(o, value)
+		}),
+	}
+}

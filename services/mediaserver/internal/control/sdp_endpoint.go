@@ -1,0 +1,82 @@
+package control
+
+import (
+	"context"
+	"maps"
+
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// sdpEndpoint is what SessionEndpoint and SdpEndpoint add to MediaElement. Limits of bandwidth are kept and given back.
+func (s *Server) sdpEndpoint() trait {
+	operations := map[string]operation{
+		"generateOffer": on(generateOffer),
+		"processOffer": on(func(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+			offer, err := required[string](p, "offer")
+			if err != nil {
+				return nil, err
+			}
+			return e.ProcessOffer(ctx, offer)
+		}),
+		"processAnswer": on(func(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+			answer, err := required[string](p, "answer")
+			if err != nil {
+				return nil, err
+			}
+			return e.ProcessAnswer(ctx, answer)
+		}),
+		"getLocalSessionDescriptor": on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
+			return e.LocalDescription()
+		}),
+		"getRemoteSessionDescriptor": on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
+			return e.RemoteDescription()
+		}),
+	}
+	for _, name := range []string{"maxAudioRecvBandwidth", "maxVideoRecvBandwidth"} {
+		maps.Copy(operations, stored(s.properties, name, 0))
+	}
+	return trait{
+		operations: operations,
+		events:     []string{media.EventMediaSessionStarted, media.EventMediaSessionTerminated},
+	}
+}
+
+// offerOptions is the protocol's register type OfferOptions; what is missing is wanted.
+type offerOptions struct {
+	Audio *bool `json:"offerToReceiveAudio"`
+	Video *bool `json:"offerToReceiveVideo"`
+}
+
+func generateOffer(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+	options, err := optional(p, "options", offerOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return e.GenerateOffer(ctx, options.Audio == nil || *options.Audio, options.Video == nil || *options.Video)
+}
+
+// baseRTPEndpoint is what BaseRtpEndpoint adds. Hints for an encoder or a packet layer are kept and given back.
+func (s *Server) baseRTPEndpoint() trait {
+	operations := map[string]operation{
+		"getMediaState":      onWebRTC(func(e *media.WebRTCEndpoint) any { return e.MediaState() }),
+		"getConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any { return e.ConnectionState() }),
+		"requestKeyframe":    onWebRTC(func(e *media.WebRTCEndpoint) any { e.RequestKeyframe(); return nil }),
+	}
+	for _, name := range []string{"minVideoRecvBandwidth", "minVideoSendBandwidth", "maxVideoSendBandwidth"} {
+		maps.Copy(operations, stored(s.properties, name, 0))
+	}
+	maps.Copy(operations, stored(s.properties, "mtu", defaultMTU))
+	maps.Copy(operations, stored(s.properties, "rembParams", map[string]any{}))
+	return trait{
+		operations: operations,
+		events:     []string{media.EventMediaStateChanged, media.EventConnectionStateChanged},
+	}
+}
+
+// defaultMTU is Kurento's default for RTP packets, in bytes.
+const defaultMTU = 1200
+
+// onWebRTC is an operation of a WebRtcEndpoint without parameters that cannot fail.
+func onWebRTC(get func(*media.WebRTCEndpoint) any) operation {
+	return on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) { return get(e), nil })
+}

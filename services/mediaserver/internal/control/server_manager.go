@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/process"
+)
+
+const (
+	typeServerManager = "kurento.ServerManager"
+	// maxCPUInterval bounds getUsedCpu; the JavaScript client itself gives up after 20 s.
+	maxCPUInterval = time.Minute
+)
+
+// manager is the one ServerManager.
+type manager struct {
+	meta *media.Meta
+}
+
+// ID implements media.Object.
+func (m *manager) ID() string { return mediaapi.ServerManagerID }
+
+// Type implements media.Class.
+func (m *manager) Type() string { return "ServerManager" }
+
+// QualifiedType implements media.Class.
+func (m *manager) QualifiedType() string { return typeServerManager }
+
+// Hierarchy implements media.Class.
+func (m *manager) Hierarchy() []string { return []string{"kurento.MediaObject"} }
+
+// Parent implements media.Object.
+func (m *manager) Parent() media.Object { return nil }
+
+// Children implements media.Object.
+func (m *manager) Children() []media.Object { return nil }
+
+// Meta implements media.Object.
+func (m *manager) Meta() *media.Meta { return m.meta }
+
+// serverInfo is the protocol's register type ServerInfo.
+type serverInfo struct {
+	Module       string       `json:"__module__"`
+	RegisterType string       `json:"__type__"`
+	Version      string       `json:"version"`
+	Modules      []moduleInfo `json:"modules"`
+	Type         string       `json:"type"`
+	Capabilities []string     `json:"capabilities"`
+}
+
+// moduleInfo is the protocol's register type ModuleInfo.
+type moduleInfo struct {
+	Module         string   `json:"__module__"`
+	RegisterType   string   `json:"__type__"`
+	Version        string   `json:"version"`
+	Name           string   `json:"name"`
+	GenerationTime string   `json:"generationTime"`
+	Factories      []string `json:"factories"`
+}
+
+// info lists what can be created. The clients insist on the modules core, elements and filters.
+func (s *Server) info() serverInfo {
+	module := func(name string, factories ...string) moduleInfo {
+		if factories == nil {
+			factories = []string{}
+		}
+		return moduleInfo{
+			Module: "kurento", RegisterType: "ModuleInfo", Version: s.config.Version, Name: name,
+			GenerationTime: s.started.UTC().Format(time.RFC3339), Factories: factories,
+		}
+	}
+	return serverInfo{
+		Module: "kurento", RegisterType: "ServerInfo", Version: s.config.Version, Type: "KMS",
+		Capabilities: []string{"transactions"},
+		Modules: []moduleInfo{
+			module("core", "MediaPipeline"),
+			module("elements", "WebRtcEndpoint"),
+			module("filters"),
+			module("orkestro", "PublishEndpoint", "SubscribeEndpoint"),
+		},
+	}
+}
+
+// serverManager is what ServerManager adds to MediaObject.
+func (s *Server) serverManager() trait {
+	operations := map[string]operation{
+		"getInfo":     onObject(func(media.Object) any { return s.info() }),
+		"getMetadata": onObject(func(media.Object) any { return "" }),
+		"getSessions": onObject(func(media.Object) any { return s.sessions.ids() }),
+		// Listed without referencing, unlike Kurento's: a poller would keep all pipelines from expiring.
+		"getPipelines":            onObject(func(media.Object) any { return idsOf(s.pipelines()) }),
+		"getCpuCount":             onObject(func(media.Object) any { return runtime.NumCPU() }),
+		"getUsedMemory":           onObject(func(media.Object) any { return process.MemoryBytes() / 1024 }), // KiB
+		opGetUsedCPU:              getUsedCPU,
+		"getKmd":                  getKMD,
+		mediaapi.OpFleetPipelines: onObject(func(media.Object) any { return s.fleetPipelines() }),
+	}
+	return trait{operations: operations, events: []string{media.EventObjectCreated, media.EventObjectDestroyed}}
+}
+
+func (s *Server) pipelines() []media.Object {
+	var objects []media.Object
+	for _, p := range s.media.Pipelines() {
+		objects = append(objects, p)
+	}
+	return objects
+}
+
+func (s *Server) fleetPipelines() []mediaapi.FleetPipeline {
+	list := []mediaapi.FleetPipeline{}
+	for _, p := range s.media.Pipelines() {
+		if p.Session() != "" {
+			list = append(list, mediaapi.FleetPipeline{ID: p.ID(), Session: p.Session(), Epoch: p.Epoch()})
+		}
+	}
+	return list
+}
+
+// opGetUsedCPU is the one operation that takes its time, see [connection.Accept].
+const opGetUsedCPU = "getUsedCpu"
+
+// getUsedCPU is the process's share of all processors in percent, measured over the interval (milliseconds) asked for.
+func getUsedCPU(ctx context.Context, _ media.Object, p params) (any, error) {
+	interval, err := required[int](p, "interval")
+	if err != nil {
+		return nil, err
+	}
+	wait := time.Duration(interval) * time.Millisecond
+	if wait <= 0 || wait > maxCPUInterval {
+		return nil, errorf(codeIllegalParam, "parameter 'interval' must be 1 to %d", maxCPUInterval.Milliseconds())
+	}
+	start, before := time.Now(), process.CPUTime()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	used := (process.CPUTime() - before).Seconds() / time.Since(start).Seconds()
+	return 100 * used / float64(runtime.NumCPU()), nil
+}
+
+func getKMD(_ context.Context, _ media.Object, p params) (any, error) {
+	name, err := required[string](p, "moduleName")
+	if err != nil {
+		return nil, err
+	}
+	return nil, errorf(codeKMDNotFound, "there is no module description of '%s' in this server", name)
+}

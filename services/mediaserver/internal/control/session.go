@@ -1,0 +1,238 @@
+package control
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+)
+
+const (
+	// maxSessions bounds what unknown session ids, which have to be adopted, can make this process keep.
+	maxSessions = 10_000
+	// maxSessionIDBytes bounds one such id; ours have 36.
+	maxSessionIDBytes = 128
+)
+
+// outlet takes the events of the sessions whose connection it is; it only queues.
+type outlet interface {
+	Write(frame []byte) error
+}
+
+// session is a client's hold on objects and its subscriptions. It outlives connections.
+type session struct {
+	id       string
+	outlet   outlet // the connection that used it last, nil while there is none
+	lastUsed time.Time
+	// pipelines are the roots of the objects that the session referenced. A reference to anything in a pipeline holds all
+	// of it, so that a session that re-attached a pipeline does not lose endpoints which an expired session had made.
+	pipelines map[string]struct{}
+}
+
+// sessions is the registry of sessions and their subscriptions. Safe for concurrent use.
+type sessions struct {
+	now func() time.Time
+
+	mu            sync.Mutex
+	byID          map[string]*session
+	subscriptions subscriptions
+}
+
+func newSessions() *sessions {
+	return &sessions{now: time.Now, byID: map[string]*session{}, subscriptions: newSubscriptions()}
+}
+
+// use notes that a connection used a session, which from now on gets its events there. An id that is not known is
+// adopted: after an invalid-session error the JavaScript client keeps sending its old id.
+func (s *sessions) use(id string, o outlet) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session, err := s.adoptLocked(id)
+	if err != nil {
+		return err
+	}
+	session.outlet = o
+	return nil
+}
+
+// adoptLocked needs s.mu.
+func (s *sessions) adoptLocked(id string) (*session, error) {
+	if known, found := s.byID[id]; found {
+		known.lastUsed = s.now()
+		return known, nil
+	}
+	if len(id) > maxSessionIDBytes {
+		return nil, errorf(codeInvalidSession, "a session id has at most %d bytes", maxSessionIDBytes)
+	}
+	if len(s.byID) >= maxSessions {
+		return nil, errorf(mediaapi.CodeNotEnoughResources, "there are %d sessions already", maxSessions)
+	}
+	made := &session{id: id, lastUsed: s.now(), pipelines: map[string]struct{}{}}
+	s.byID[id] = made
+	return made, nil
+}
+
+// newID is the id of a new session.
+func (s *sessions) newID() string { return control.NewID() }
+
+// known reports whether a session is there, and keeps it for another period.
+func (s *sessions) known(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session, found := s.byID[id]
+	if found {
+		session.lastUsed = s.now()
+	}
+	return found
+}
+
+// ids lists the sessions.
+func (s *sessions) ids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.byID))
+}
+
+// reference has a session hold a pipeline.
+func (s *sessions) reference(id, pipeline string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session, err := s.adoptLocked(id)
+	if err != nil {
+		return err
+	}
+	session.pipelines[pipeline] = struct{}{}
+	return nil
+}
+
+// dereference undoes reference and reports whether nobody holds the pipeline any more.
+func (s *sessions) dereference(id, pipeline string) (orphaned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session, found := s.byID[id]
+	if !found {
+		return false
+	}
+	if _, held := session.pipelines[pipeline]; !held {
+		return false
+	}
+	delete(session.pipelines, pipeline)
+	return !s.heldLocked(pipeline)
+}
+
+// heldLocked needs s.mu.
+func (s *sessions) heldLocked(pipeline string) bool {
+	for _, session := range s.byID {
+		if _, held := session.pipelines[pipeline]; held {
+			return true
+		}
+	}
+	return false
+}
+
+// detach notes that a connection is gone.
+func (s *sessions) detach(o outlet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.byID {
+		if session.outlet == o {
+			session.outlet = nil
+			session.lastUsed = s.now()
+		}
+	}
+}
+
+// end forgets a session. It gives the pipelines that it held, and those of them that nobody holds any more.
+func (s *sessions) end(id string) (held, orphaned []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session, found := s.byID[id]; found {
+		return s.endLocked(session)
+	}
+	return nil, nil
+}
+
+// endLocked needs s.mu.
+func (s *sessions) endLocked(gone *session) (held, orphaned []string) {
+	delete(s.byID, gone.id)
+	s.subscriptions.dropSession(gone)
+	held = slices.Sorted(maps.Keys(gone.pipelines))
+	for _, pipeline := range held {
+		if !s.heldLocked(pipeline) {
+			orphaned = append(orphaned, pipeline)
+		}
+	}
+	return held, orphaned
+}
+
+// expire ends the sessions that had neither connection nor request for a whole period, and gives the pipelines that
+// nobody holds any more.
+func (s *sessions) expire(period time.Duration) (orphaned []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.byID {
+		if session.outlet == nil && s.now().Sub(session.lastUsed) >= period {
+			_, left := s.endLocked(session)
+			orphaned = append(orphaned, left...)
+		}
+	}
+	return orphaned
+}
+
+// forget drops what concerns an object that is released: its subscriptions, and references to it.
+func (s *sessions) forget(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscriptions.dropObject(object)
+	for _, session := range s.byID {
+		delete(session.pipelines, object)
+	}
+}
+
+// subscribe makes a subscription of a session. It gets nothing before activate, which the caller calls when the client
+// has been told its id.
+func (s *sessions) subscribe(id string, t topic) (subscription string, activate func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session, err := s.adoptLocked(id)
+	if err != nil {
+		return "", nil, err
+	}
+	made := s.subscriptions.add(session, t)
+	return made.id, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		made.active = true
+	}, nil
+}
+
+// unsubscribe ends a subscription; an unknown one is no error.
+func (s *sessions) unsubscribe(subscription string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscriptions.remove(subscription)
+}
+
+// subscribed reports whether anybody wants a topic.
+func (s *sessions) subscribed(t topic) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subscriptions.byTopic[t]) > 0
+}
+
+// deliver sends an event once to each session that wants it and has a connection. Queueing happens under the lock, so
+// that nothing is sent for an object after forget.
+func (s *sessions) deliver(t topic, frame []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served := map[*session]bool{}
+	for _, sub := range s.subscriptions.byTopic[t] {
+		if o := sub.session.outlet; o != nil && sub.active && !served[sub.session] {
+			served[sub.session] = true
+			_ = o.Write(frame) // a connection that takes nothing cuts itself off
+		}
+	}
+}

@@ -1,0 +1,35 @@
+// Command mediaserver is a media server: it speaks the Kurento Protocol and forwards WebRTC media. Alone it needs
+// neither broker nor database; with both it is part of a fleet.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/mediaserver/app"
+)
+
+func main() {
+	var cfg app.Config
+	kong.Parse(&cfg, kong.Name("mediaserver"), kong.Vars{"version": buildinfo.Version()},
+		kong.Description("A media server: Kurento Protocol, WebRTC."))
+	log, err := logging.New(os.Stderr, cfg.Log)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mediaserver:", err)
+		os.Exit(1)
+	}
+	// The first signal stops cleanly; from then on it has its usual effect, so the second ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := app.Run(ctx, cfg, app.Deps{}, log); err != nil {
+		fmt.Fprintln(os.Stderr, "mediaserver:", err)
+		os.Exit(1)
+	}
+}
