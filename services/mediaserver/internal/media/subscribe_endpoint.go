@@ -96,13 +96,14 @@ func (e *SubscribeEndpoint) update(force, restart bool) {
 			return
 		}
 	}
-	changedTracks, err := e.peer.SetTracks(tracks)
-	changedChannels, channelErr := e.peer.SetChannels(mirrors)
+	change, err := e.peer.SetTracks(tracks)
+	channels, channelErr := e.peer.SetChannels(mirrors)
 	if err = errors.Join(err, channelErr); err != nil {
 		e.report(err)
 	}
-	if changedTracks || changedChannels || force || restart {
+	if change = max(change, channels); change > rtc.Unchanged || force || restart {
 		e.makeOffer(restart)
+		e.changed = change == rtc.NeedsTwoOffers
 	}
 }
 

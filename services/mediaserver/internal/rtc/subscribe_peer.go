@@ -16,7 +16,8 @@ type SubscribePeer struct {
 	*peer
 	tracks   map[*Source]*outgoing
 	channels map[*Mirror]*webrtc.DataChannel
-	full     map[string]bool // kinds of which an m-line with every codec was offered
+	full     map[string]bool                 // kinds of which an m-line with every codec was offered
+	free     map[*webrtc.RTPTransceiver]bool // m-lines that were negotiated to carry nothing
 }
 
 type outgoing struct {
@@ -42,34 +43,50 @@ func (e *Engine) NewSubscribePeer(h Handlers) (*SubscribePeer, error) {
 		tracks:   map[*Source]*outgoing{},
 		channels: map[*Mirror]*webrtc.DataChannel{},
 		full:     map[string]bool{},
+		free:     map[*webrtc.RTPTransceiver]bool{},
 	}, nil
 }
 
-// SetTracks makes the connection send exactly the given tracks and reports whether that needs a new offer. Sources
-// whose codec is not known yet are left out. Call it in stable signalling state only.
-func (p *SubscribePeer) SetTracks(tracks []Track) (changed bool, err error) {
+// Change says what setting tracks or channels leads to.
+type Change int
+
+// The changes, the greater one including the less.
+const (
+	Unchanged Change = iota
+	NeedsOffer
+	NeedsTwoOffers // and to be set once more after the answer to the first
+)
+
+// SetTracks makes the connection send the given tracks and no other. Call it in stable signalling state only. A track
+// whose codec is another than before leaves first and comes again in the second offer.
+func (p *SubscribePeer) SetTracks(tracks []Track) (change Change, err error) {
 	wanted := make(map[*Source]bool, len(tracks))
 	for _, track := range tracks {
 		wanted[track.Source] = true
 	}
+	left := map[*Source]bool{}
 	for source, out := range p.tracks {
 		if wanted[source] && source.Codec() == out.codec {
 			continue
 		}
 		err = errors.Join(err, p.removeTrack(source, out))
-		changed = true
+		left[source] = true
+		change = max(change, NeedsOffer)
 	}
 	for _, track := range tracks {
-		if p.tracks[track.Source] != nil || track.Source.Codec() == (Codec{}) {
-			continue
+		switch {
+		case p.tracks[track.Source] != nil:
+		case left[track.Source]:
+			change = NeedsTwoOffers
+		default:
+			if addErr := p.addTrack(track); addErr != nil {
+				err = errors.Join(err, addErr)
+				continue
+			}
+			change = max(change, NeedsOffer)
 		}
-		if addErr := p.addTrack(track); addErr != nil {
-			err = errors.Join(err, addErr)
-			continue
-		}
-		changed = true
 	}
-	return changed, err
+	return change, err
 }
 
 func (p *SubscribePeer) addTrack(t Track) error {
@@ -90,12 +107,14 @@ func (p *SubscribePeer) addTrack(t Track) error {
 // addSender reuses an m-line that is not in use any more, so that the description does not grow as streams come and go.
 func (p *SubscribePeer) addSender(track localTrack) (*webrtc.RTPSender, *webrtc.RTPTransceiver, error) {
 	for _, t := range p.pc.GetTransceivers() {
-		if t.Kind() == track.Kind() && t.Sender() == nil && t.Direction() == webrtc.RTPTransceiverDirectionInactive {
+		if t.Kind() == track.Kind() && p.free[t] {
 			sender, err := p.pc.AddTrack(track)
 			if err != nil {
 				return nil, nil, err
 			}
-			return sender, transceiverOf(p.pc, sender), nil
+			t = transceiverOf(p.pc, sender)
+			delete(p.free, t)
+			return sender, t, nil
 		}
 	}
 	t, err := p.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{
@@ -148,9 +167,9 @@ func (p *SubscribePeer) removeTrack(source *Source, out *outgoing) error {
 	return nil
 }
 
-// SetChannels opens a data channel for each mirror and closes those of others. It reports whether that needs a new
-// offer, which only the first channel of a connection does.
-func (p *SubscribePeer) SetChannels(mirrors []*Mirror) (changed bool, err error) {
+// SetChannels opens a data channel for each mirror and closes those of others. Only the first
+// channel of a connection needs an offer.
+func (p *SubscribePeer) SetChannels(mirrors []*Mirror) (change Change, err error) {
 	wanted := make(map[*Mirror]bool, len(mirrors))
 	for _, m := range mirrors {
 		wanted[m] = true
@@ -170,11 +189,13 @@ func (p *SubscribePeer) SetChannels(mirrors []*Mirror) (changed bool, err error)
 			err = errors.Join(err, fmt.Errorf("open data channel: %w", openErr))
 			continue
 		}
-		changed = changed || !p.hasData()
+		if !p.hasData() {
+			change = NeedsOffer
+		}
 		p.channels[m] = channel
 		m.bind(channel)
 	}
-	return changed, err
+	return change, err
 }
 
 func (p *SubscribePeer) hasData() bool {
@@ -215,7 +236,15 @@ func (p *SubscribePeer) Accept(answer *Description) error {
 	if err := answer.fits(offer); err != nil {
 		return err
 	}
-	return p.setRemote(answer, webrtc.SDPTypeAnswer)
+	if err := p.setRemote(answer, webrtc.SDPTypeAnswer); err != nil {
+		return err
+	}
+	for _, t := range p.pc.GetTransceivers() {
+		if t.Sender() == nil && t.Direction() == webrtc.RTPTransceiverDirectionInactive {
+			p.free[t] = true
+		}
+	}
+	return nil
 }
 
 // RequestKeyframes asks for a keyframe of every video: when the connection is ready for the first one.
