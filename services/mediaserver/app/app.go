@@ -94,13 +94,13 @@ func newServer(
 
 // registration is what the fleet knows of this server.
 func (s *server) registration(address string) nouns.MediaServer {
-	url := s.cfg.Fleet.URL
+	url := s.cfg.URL
 	if url == "" {
 		url = "ws://" + address + "/kurento"
 	}
 	return nouns.MediaServer{
-		ID: s.cfg.ID, Instance: s.instance, URL: url, Region: s.cfg.Fleet.Region, Version: buildinfo.Version(),
-		Capacity: s.cfg.Fleet.Capacity, StartedAt: time.Now(),
+		ID: s.cfg.ID, Instance: s.instance, URL: url, Region: s.cfg.Region, Version: buildinfo.Version(),
+		Capacity: s.cfg.Capacity, StartedAt: time.Now(),
 	}
 }
 

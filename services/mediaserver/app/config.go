@@ -21,24 +21,21 @@ type Config struct {
 	ID     control.MediaServerID `env:"ORKESTRO_ID" placeholder:"NAME" help:"Name of this server; keep it over restarts. Default: the host's name and a random part."`
 	Listen string                `default:"127.0.0.1:8888" env:"ORKESTRO_LISTEN" help:"Address of the control protocol (path /kurento), /healthz, /readyz and /metrics."`
 
-	Fleet fleetConfig `embed:""`
+	// What a server that is part of a fleet needs.
+	AMQPURL       string `name:"amqp-url" env:"ORKESTRO_AMQP_URL" help:"RabbitMQ of the fleet; none: a server of its own." json:"-"`
+	MongoURL      string `name:"mongo-url" env:"ORKESTRO_MONGO_URL" help:"MongoDB of the fleet; none: a server of its own." json:"-"`
+	MongoDatabase string `default:"orkestro" env:"ORKESTRO_MONGO_DATABASE" help:"Name of the database."`
+	URL           string `env:"ORKESTRO_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
+	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
+	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions that the fleet may place here; 0: no limit."`
+
 	Media mediaConfig `embed:"" prefix:"media-"`
 
 	SessionPeriod  time.Duration `default:"240s" env:"ORKESTRO_SESSION_PERIOD" help:"How long a client's session of the control protocol lives without connection and request; what only it references goes with it. 0: until released. Pipelines of the fleet always live until released."`
 	AllowedOrigins []string      `env:"ORKESTRO_ALLOWED_ORIGINS" help:"Hosts whose web pages may use the control protocol (patterns); default: only the host itself. Programs need no permission."`
 
-	Log     logging.Config   `embed:"" prefix:"log-"`
+	Log     logging.Config   `embed:""`
 	Version kong.VersionFlag `help:"Print the build and exit."`
-}
-
-// fleetConfig are the settings of a server that is part of a fleet.
-type fleetConfig struct {
-	AMQPURL       string `name:"amqp-url" env:"ORKESTRO_AMQP_URL" help:"RabbitMQ of the fleet; none: a server of its own."`
-	MongoURL      string `name:"mongo-url" env:"ORKESTRO_MONGO_URL" help:"MongoDB of the fleet; none: a server of its own."`
-	MongoDatabase string `default:"orkestro" env:"ORKESTRO_MONGO_DATABASE" help:"Name of the database."`
-	URL           string `env:"ORKESTRO_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
-	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
-	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions that the fleet may place here; 0: no limit."`
 }
 
 // mediaConfig are the settings of the media side.
@@ -54,11 +51,11 @@ type mediaConfig struct {
 }
 
 // inFleet reports whether the server is part of a fleet.
-func (c *Config) inFleet() bool { return c.Fleet.MongoURL != "" }
+func (c *Config) inFleet() bool { return c.MongoURL != "" }
 
 // check completes the settings and says what is wrong with them.
 func (c *Config) check(deps Deps) error {
-	if hasBroker := deps.Broker != nil || c.Fleet.AMQPURL != ""; hasBroker != c.inFleet() {
+	if hasBroker := deps.Broker != nil || c.AMQPURL != ""; hasBroker != c.inFleet() {
 		return errors.New("a fleet needs both a broker (amqp-url) and a database (mongo-url)")
 	}
 	if c.ID == "" {

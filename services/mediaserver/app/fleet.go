@@ -23,7 +23,7 @@ const storeCloseTimeout = 2 * time.Second
 
 // fleet is a server's membership of a fleet.
 type fleet struct {
-	cfg    fleetConfig
+	cfg    Config
 	server nouns.MediaServer
 	log    *slog.Logger
 	broker broker.Broker
@@ -40,10 +40,10 @@ type fleet struct {
 func newFleet(
 	ctx context.Context, cfg Config, deps Deps, server nouns.MediaServer, log *slog.Logger,
 ) (*fleet, error) {
-	f := &fleet{cfg: cfg.Fleet, server: server, log: log, broker: deps.Broker}
+	f := &fleet{cfg: cfg, server: server, log: log, broker: deps.Broker}
 	if f.broker == nil {
 		opened, err := amqp.Open(ctx, amqp.Config{
-			URL: cfg.Fleet.AMQPURL, ConnectionName: string(cfg.ID),
+			URL: cfg.AMQPURL, ConnectionName: string(cfg.ID),
 		}, log)
 		if err != nil {
 			return nil, err
