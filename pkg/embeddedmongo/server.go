@@ -29,6 +29,8 @@ const (
 type Config struct {
 	// Listen is the TCP address. There is no authentication: think before leaving the loopback.
 	Listen string
+	// DataDir keeps the data over restarts, "" keeps it in memory. One server at a time can have it.
+	DataDir string
 	// MaxConnections are accepted at a time, 0 means 2000; more are closed at once.
 	MaxConnections int
 	// ExpirePeriod is how often TTL indexes are acted on, 0 means 5 s.
@@ -60,7 +62,7 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 		cfg.MaxConnections = defaultMaxConnections
 	}
 	log = log.With(logging.KeyComponent, "embeddedmongo")
-	data, err := engine.Open(engine.Config{ExpirePeriod: cfg.ExpirePeriod}, log)
+	data, err := engine.Open(engine.Config{Dir: cfg.DataDir, ExpirePeriod: cfg.ExpirePeriod}, log)
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store: %w", err)
 	}

@@ -1,5 +1,5 @@
 // Package engine holds databases in memory: collections with indexes, and one log of all changes that change streams
-// read. The command package calls it; it knows documents and namespaces, no wire protocol, no cursors, no reply formats.
+// read. The command package calls it; it knows documents and namespaces, no wire protocol, no cursors, no replies.
 //
 // Stored documents are never altered: an update stores a new one. Readers, changes and cursors therefore share them
 // without locks or copies. One mutex orders all writes, and with that the log; what one command wrote is one entry of
@@ -8,16 +8,22 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/embeddedmongo/fault"
+	"github.com/orkestro/orkestro/pkg/embeddedmongo/journal"
+	"github.com/orkestro/orkestro/pkg/logging"
 )
 
 // Config says how an engine keeps its data.
 type Config struct {
+	// Dir is where the data is kept; "" keeps it in memory only.
+	Dir string
+	// CompactBytes is how long the log may get before a snapshot takes its place; 0 is 64 MiB.
+	CompactBytes int64
 	// ExpirePeriod is how often documents past their TTL index are looked for; 0 is [DefaultExpirePeriod].
 	ExpirePeriod time.Duration
 	// MaxChanges and MaxChangeBytes bound what change streams can resume from; 0 means the defaults.
@@ -36,8 +42,10 @@ const (
 type Engine struct {
 	log     *slog.Logger
 	changes *Log
+	journal *journal.Journal // nil: in memory only
 	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	done    sync.WaitGroup // the goroutines that change data
+	writing sync.WaitGroup // the one that makes it durable, and ends after them
 
 	mu          sync.RWMutex
 	collections map[Namespace]*collection
@@ -45,18 +53,46 @@ type Engine struct {
 	clock       Time // of the newest write
 }
 
-// Open starts an engine without data.
+// Open starts an engine with what cfg.Dir holds.
 func Open(cfg Config, log *slog.Logger) (*Engine, error) {
-	e := &Engine{log: log, collections: map[Namespace]*collection{}, retries: newRetries()}
-	changes, err := newLog(orDefault(cfg.MaxChanges, DefaultMaxChanges), orDefault(cfg.MaxChangeBytes, DefaultMaxChangeBytes))
+	changes, err := newLog(
+		orDefault(cfg.MaxChanges, DefaultMaxChanges), orDefault(cfg.MaxChangeBytes, DefaultMaxChangeBytes))
 	if err != nil {
 		return nil, err
 	}
-	e.changes, e.clock = changes, changes.Visible()
+	e := &Engine{log: log, changes: changes, collections: map[Namespace]*collection{}, retries: newRetries()}
+	e.clock = changes.Visible()
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
+	if cfg.Dir != "" {
+		if err := e.openJournal(ctx, cfg); err != nil {
+			cancel()
+			return nil, err
+		}
+	}
+	e.clock = e.clock.next(time.Now()) // operationTime of a store that nobody has written to lies within the log
+	changes.show(e.clock)
 	e.done.Go(func() { e.expireLoop(ctx, orDefault(cfg.ExpirePeriod, DefaultExpirePeriod)) })
 	return e, nil
+}
+
+func (e *Engine) openJournal(ctx context.Context, cfg Config) error {
+	j, err := journal.Open(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	if err := e.load(j); err != nil {
+		return errors.Join(err, j.Release())
+	}
+	e.journal = j
+	e.writing.Go(func() {
+		if err := j.Run(func(mark uint64) { e.changes.show(Time(mark)) }); err != nil {
+			e.log.Error("nothing can be written any more", logging.KeyError, err)
+			e.changes.fail(err)
+		}
+	})
+	e.done.Go(func() { e.compactLoop(ctx, orDefault(cfg.CompactBytes, defaultCompactBytes)) })
+	return nil
 }
 
 func orDefault[T ~int | ~int64](value, fallback T) T {
@@ -66,12 +102,18 @@ func orDefault[T ~int | ~int64](value, fallback T) T {
 	return fallback
 }
 
-// Close ends the engine; commands that wait get ShutdownInProgress.
+// Close ends the engine after what was written is durable; commands that wait get ShutdownInProgress.
 func (e *Engine) Close() error {
 	e.cancel()
 	e.done.Wait()
+	var err error
+	if e.journal != nil {
+		e.journal.Close()
+		e.writing.Wait()
+		err = e.journal.Release()
+	}
 	e.changes.fail(fault.New(fault.ShutdownInProgress, "the store is shutting down"))
-	return nil
+	return err
 }
 
 // Changes is the log that change streams read.
@@ -84,4 +126,4 @@ type Namespace struct {
 }
 
 // String is "database.collection".
-func (n Namespace) String() string { return fmt.Sprintf("%s.%s", n.DB, n.Collection) }
+func (n Namespace) String() string { return n.DB + "." + n.Collection }

@@ -132,6 +132,14 @@ func (l *Log) search(t Time) int {
 	return sort.Search(len(l.changes), func(i int) bool { return l.changes[i].At >= t })
 }
 
+// restore makes this the log of that id, which begins after floor.
+func (l *Log) restore(id []byte, floor Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	copy(l.id[:], id)
+	l.floor, l.visible = floor, floor
+}
+
 // append adds changes that are not shown yet.
 func (l *Log) append(changes []Change) {
 	l.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/embeddedmongo/fault"
 	"github.com/orkestro/orkestro/pkg/embeddedmongo/update"
+	"github.com/orkestro/orkestro/pkg/logging"
 )
 
 // maxDocumentBytes is MongoDB's limit of a document.
@@ -74,7 +75,17 @@ func (e *Engine) commit(changes []Change, retry *Retry, reply bson.D) Time {
 		return e.clock
 	}
 	e.changes.append(changes)
-	e.changes.show(e.clock)
+	if e.journal == nil {
+		e.changes.show(e.clock)
+		return e.clock
+	}
+	payload, err := encodeUnit(changes, retry, reply)
+	if err != nil { // cannot be: every document in it has been encoded before
+		e.log.Error("a write cannot be kept", logging.KeyError, err)
+		e.changes.fail(err)
+		return e.clock
+	}
+	e.journal.Append(payload, uint64(e.clock))
 	return e.clock
 }
 
@@ -82,6 +93,9 @@ func (e *Engine) commit(changes []Change, retry *Retry, reply bson.D) Time {
 func (tx *Tx) record(change Change) {
 	tx.engine.clock = tx.engine.clock.next(time.Now())
 	change.At = tx.engine.clock
+	if change.raw == nil && change.Document != nil {
+		change.raw, _ = bson.Marshal(change.Document) // settings of a collection: nothing in them can fail
+	}
 	tx.changes = append(tx.changes, change)
 }
 
