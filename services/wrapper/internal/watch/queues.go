@@ -56,6 +56,8 @@ type Queues struct {
 	running sync.WaitGroup
 	active  atomic.Int64
 	synced  atomic.Bool
+	// consuming says that the queue of tasks is subscribed to.
+	consuming atomic.Bool
 
 	mu     sync.Mutex
 	keep   map[control.SessionID]context.CancelFunc

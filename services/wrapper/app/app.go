@@ -1,0 +1,117 @@
+// Package app is one Wrapper as a program: settings, wiring, start and orderly stop. Package main and the development
+// fleet call Run; nothing else knows all the parts.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+const (
+	// stopTimeout bounds a stop as a whole.
+	stopTimeout = 10 * time.Second
+	// openBackoffMin and openBackoffMax bound the pause before the database is tried again.
+	openBackoffMin = 200 * time.Millisecond
+	openBackoffMax = 3 * time.Second
+)
+
+// Deps is what a caller may give in place of what the settings name.
+type Deps struct {
+	Broker    broker.Broker        // nil: RabbitMQ at Config.AMQPURL
+	Listening func(address string) // called once probes are answered; nil: nobody is told
+}
+
+// Run is a Wrapper until ctx ends or something fails. It starts although broker and database are not there yet, and is not
+// ready meanwhile. It stops in the order of the flow of data: no more requests, those in hand finished, watchers, broker,
+// store.
+func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	if cfg.ID == "" {
+		cfg.ID = defaultID()
+	}
+	log = log.With(slog.String(logging.KeyReplica, cfg.ID))
+	probes, err := openProbes(ctx, cfg.Listen, log)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", slog.String("address", probes.address))
+	if deps.Listening != nil {
+		deps.Listening(probes.address)
+	}
+	return errors.Join(runBehind(ctx, probes, cfg, deps, log), probes.close())
+}
+
+// runBehind opens what the Wrapper needs and runs it.
+func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, log *slog.Logger) error {
+	messages := deps.Broker
+	if messages == nil {
+		opened, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "wrapper " + cfg.ID}, log)
+		if err != nil {
+			return fmt.Errorf("open the broker: %w", err)
+		}
+		defer closeLogged(log, "broker", opened.Close)
+		messages = opened
+	}
+	database, err := openStore(ctx, cfg, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped before the database came
+		}
+		return err
+	}
+	defer closeLogged(log, "database", func() error {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return database.Close(closing)
+	})
+	return newWrapper(cfg, messages, database, log).run(ctx, probes)
+}
+
+// openStore tries until the database is there.
+func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, error) {
+	pause := openBackoffMin
+	for {
+		database, err := store.Open(ctx, cfg.MongoURL, cfg.MongoDatabase)
+		if err == nil {
+			return database, nil
+		}
+		if control.CodeOf(err) != control.CodeUnavailable {
+			return nil, fmt.Errorf("open the database: %w", err)
+		}
+		log.Warn("the database is not there yet", slog.Any(logging.KeyError, err))
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // jitter needs no secrecy
+		}
+		pause = min(2*pause, openBackoffMax)
+	}
+}
+
+func closeLogged(log *slog.Logger, what string, closing func() error) {
+	if err := closing(); err != nil {
+		log.Warn("not closed cleanly", slog.String("what", what), slog.Any(logging.KeyError, err))
+	}
+}
+
+// defaultID is the host's name and a random part, so that two replicas on a host differ.
+func defaultID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "wrapper"
+	}
+	return fmt.Sprintf("%s-%08x", host, rand.Uint32()) //nolint:gosec // a name needs no secrecy
+}

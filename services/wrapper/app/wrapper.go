@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/health"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/mediaclient"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/consume"
+	"github.com/orkestro/orkestro/services/wrapper/internal/fleet"
+	"github.com/orkestro/orkestro/services/wrapper/internal/liveness"
+	"github.com/orkestro/orkestro/services/wrapper/internal/presence"
+	"github.com/orkestro/orkestro/services/wrapper/internal/reconcile"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
+	"github.com/orkestro/orkestro/services/wrapper/internal/watch"
+)
+
+// heartbeatPeriod is how often the Wrapper says that it is there.
+const heartbeatPeriod = 2 * time.Second
+
+// wrapper is the parts of one Wrapper.
+type wrapper struct {
+	cfg    Config
+	broker broker.Broker
+	store  *store.Store
+	pool   *mediaclient.Pool
+	fleet  *fleet.Fleet
+	log    *slog.Logger
+}
+
+func newWrapper(cfg Config, messages broker.Broker, database *store.Store, log *slog.Logger) *wrapper {
+	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout}, log)
+	return &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: log}
+}
+
+// run works until ctx ends or the probes fail.
+func (w *wrapper) run(ctx context.Context, probes *probes) error {
+	defer w.pool.Close()
+	queues := w.queues(probes.registry)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	consuming, stopTasks := context.WithCancel(running)
+	defer stopTasks()
+
+	var loops, tasks sync.WaitGroup
+	w.startLoops(running, &loops, queues)
+	tasks.Go(func() { queues.Tasks(consuming) })
+	probes.ready(w.checks(queues)...)
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-probes.failed:
+	}
+	w.log.Info("stopping")
+	probes.ready()
+	stopTasks()
+	return errors.Join(failed, w.stop(ctx, queues, &tasks, stop, &loops))
+}
+
+// queues is what turns deliveries into calls of the session logic.
+func (w *wrapper) queues(registry prometheus.Registerer) *watch.Queues {
+	service := session.New(session.Config{
+		ICEServers: w.cfg.ICE.Servers(), MaxFailures: w.cfg.MaxFailures, Forget: w.cfg.ForgetAfter, Replica: w.cfg.ID,
+	}, w.store, w.broker, w.fleet, session.NewMetrics(registry), w.log)
+	consumer := consume.New(consume.Config{
+		Concurrency: w.cfg.Concurrency, MaxAttempts: w.cfg.MaxAttempts, Timeout: w.cfg.RequestTimeout,
+	}, service, w.broker, consume.NewMetrics(registry), w.log)
+	queues := watch.New(w.broker, w.store.Sessions, consumer.Options(), consumer.Handle, w.log)
+	queues.Register(registry)
+	return queues
+}
+
+// startLoops starts what runs beside the requests.
+func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues *watch.Queues) {
+	reconciler := reconcile.New(w.cfg.ReconcilePeriod, w.cfg.ID, w.store, w.fleet, w.connect, w.broker, w.log)
+	sweeper := presence.New(presence.Config{
+		Every: w.cfg.SweepPeriod, Grace: w.cfg.GraceTime, EmptyTimeout: w.cfg.EmptyTimeout,
+	}, w.store, w.broker, w.log)
+	monitor := liveness.New(w.fleet, w.pool, w.store.MediaServers, reconciler, w.log)
+
+	group.Go(func() { _ = w.store.MediaServers.Watch(ctx, w.fleet, w.log) }) // ends with ctx only
+	group.Go(func() { _ = w.store.Sessions.WatchLive(ctx, queues, w.log) })
+	group.Go(func() { monitor.Run(ctx) })
+	group.Go(func() { reconciler.Run(ctx) })
+	group.Go(func() { sweeper.Run(ctx) })
+	group.Go(func() { w.register(ctx) })
+}
+
+// connect reaches a media server for the reconciler.
+func (w *wrapper) connect(ctx context.Context, id control.MediaServerID) (reconcile.Server, error) {
+	return w.fleet.Connect(ctx, id)
+}
+
+func (w *wrapper) checks(queues *watch.Queues) []health.Check {
+	return []health.Check{
+		{Name: "broker", Check: func(context.Context) error { return w.broker.Ready() }},
+		{Name: "database", Check: w.store.Ping},
+		{Name: "tasks", Check: func(context.Context) error { return unless(queues.Consuming(), "not subscribed yet") }},
+		{Name: "sessions", Check: func(context.Context) error { return unless(queues.Synced(), "not read yet") }},
+	}
+}
+
+func unless(well bool, reason string) error {
+	if well {
+		return nil
+	}
+	return errors.New(reason)
+}
+
+// stop finishes what is in hand, then ends the loops.
+func (w *wrapper) stop(
+	ctx context.Context, queues *watch.Queues, tasks *sync.WaitGroup, stopLoops func(), loops *sync.WaitGroup,
+) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := queues.Close(ctx)
+	tasks.Wait() // its handlers have deadlines of their own
+	stopLoops()
+	loops.Wait()
+	if err := w.store.Wrappers.Remove(ctx, w.cfg.ID); err != nil {
+		w.log.Warn("the record of this replica stays until somebody removes it", slog.Any(logging.KeyError, err))
+	}
+	return err
+}
+
+// register keeps the record of this Wrapper, so that operators see it.
+func (w *wrapper) register(ctx context.Context) {
+	now := time.Now().UTC()
+	record := control.Replica{
+		ID: w.cfg.ID, Service: "wrapper", Version: buildinfo.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
+	}
+	ticker := time.NewTicker(heartbeatPeriod)
+	defer ticker.Stop()
+	for registered := false; ; {
+		record.HeartbeatAt = time.Now().UTC()
+		var err error
+		if registered {
+			err = w.store.Wrappers.Heartbeat(ctx, record.ID, record.HeartbeatAt)
+		} else {
+			err = w.store.Wrappers.Register(ctx, record)
+		}
+		if registered = err == nil; !registered && ctx.Err() == nil {
+			w.log.Debug("own record not written", slog.Any(logging.KeyError, err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

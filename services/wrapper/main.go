@@ -1,0 +1,40 @@
+// Command wrapper is one Wrapper of Orkestro: it handles the requests and media events of all sessions, as many as the
+// load needs.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/wrapper/app"
+)
+
+func main() {
+	var flags struct {
+		app.Config
+		Version kong.VersionFlag `help:"Print the build and exit."`
+	}
+	kong.Parse(&flags, kong.Name("wrapper"), kong.Description("One Wrapper of Orkestro."),
+		kong.Vars{"version": buildinfo.Version()})
+	if err := run(flags.Config); err != nil {
+		fmt.Fprintln(os.Stderr, "wrapper:", err)
+		os.Exit(1)
+	}
+}
+
+func run(cfg app.Config) error {
+	log, err := logging.New(os.Stderr, cfg.Log)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return app.Run(ctx, cfg, app.Deps{}, log)
+}
