@@ -66,7 +66,8 @@ type Queue struct {
 }
 
 // Topology declares and deletes. All methods are idempotent: deleting what is not there succeeds. Errors: [ErrNotFound]
-// from Bind, [ErrUnavailable]. Safe for concurrent use.
+// from Bind, [ErrUnavailable], and one that trying again cannot mend for a queue that exists with other settings. Safe
+// for concurrent use.
 type Topology interface {
 	DeclareQueue(ctx context.Context, q Queue) error
 	DeleteQueue(ctx context.Context, name string) error
@@ -82,13 +83,15 @@ type Publisher interface {
 	// Send puts m on one queue. Errors: [ErrUnroutable], [ErrFull], [ErrUnavailable], or ctx's.
 	Send(ctx context.Context, queue string, m Message) error
 	// Broadcast puts m on every queue bound to exchange, which may be none. Errors: [ErrNotFound] for an exchange that
-	// does not exist, [ErrFull] if one of the queues is full, [ErrUnavailable], or ctx's.
+	// does not exist, [ErrFull] if one of the queues is full (the others have the message then), [ErrUnavailable], or
+	// ctx's.
 	Broadcast(ctx context.Context, exchange string, m Message) error
 }
 
 // Handler acts on one delivery. nil acknowledges it. Another error has it tried again, on any consumer, after a growing
 // delay; after SubscribeOptions.MaxAttempts tries, or at once when the error is [Permanent], it goes to the dead-letter
-// queue with the error's text as reason. A handler must be idempotent by message id.
+// queue with the error's text as reason. So does, untried, a message that was lost with its consumers that often. A
+// handler must be idempotent by message id; its context ends when the subscription is closed and cannot wait any longer.
 type Handler func(ctx context.Context, d Delivery) error
 
 // SubscribeOptions bounds a subscription.
@@ -140,7 +143,8 @@ type MailboxDelivery struct {
 	Ack func() error
 }
 
-// Broker is everything together. Ready is nil while the broker can be used, and says what is wrong otherwise.
+// Broker is everything together. Ready is nil while the broker can be used, and says what is wrong otherwise. Close ends
+// subscriptions, as their own Close does but within seconds, and mailboxes; every call after it gets [ErrClosed].
 type Broker interface {
 	Topology
 	Publisher

@@ -6,7 +6,6 @@ package amqp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 
@@ -43,7 +42,7 @@ type Broker struct {
 // error is a URL that is none.
 func Open(ctx context.Context, config Config, logger *slog.Logger) (*Broker, error) {
 	if _, err := amqp091.ParseURI(config.URL); err != nil {
-		return nil, fmt.Errorf("broker URL: %w", err)
+		return nil, errors.New("broker URL: amqp://user:password@host:port/vhost is needed") // err may show the password
 	}
 	if config.Heartbeat == 0 {
 		config.Heartbeat = defaultHeartbeat

@@ -27,7 +27,7 @@ const (
 	goodbyeTimeout = time.Second
 
 	firstBackoff = 50 * time.Millisecond // before connecting again; doubles with jitter
-	maxBackoff   = 2 * time.Second       // chosen: a fleet of replicas is no load at this pace
+	maxBackoff   = time.Second           // chosen: a fleet of replicas is no load at this pace
 
 	publishLanes        = 4  // channels for Send; one alone keeps up with 25,000 confirms a second
 	broadcastChannels   = 16 // one message on its way on each, see broadcast.go

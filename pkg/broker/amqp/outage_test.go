@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -111,8 +112,11 @@ func testSilent(t *testing.T, node *rabbit.Node) {
 }
 
 func TestOpen_RefusesWhatIsNoURL(t *testing.T) {
-	if _, err := amqp.Open(t.Context(), amqp.Config{URL: "http://x"}, discard()); err == nil {
-		t.Error("no error")
+	for _, url := range []string{"", "http://x", "amqp://user:secret@host:port:port/%"} {
+		_, err := amqp.Open(t.Context(), amqp.Config{URL: url}, discard())
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: got %v", url, err)
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ func (p *pool) take(ctx context.Context) (*channel, error) {
 	ch := &channel{Channel: opened, closed: opened.NotifyClose(make(chan *amqp091.Error, 1))}
 	if p.prepare != nil {
 		if err := p.prepare(opened); err != nil {
+			_ = opened.Close() // lost for the first reason already
 			return nil, err
 		}
 	}

@@ -166,7 +166,11 @@ func (l *lane) open(ctx context.Context) (*amqp091.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ch, ch.Confirm(false)
+	if err := ch.Confirm(false); err != nil {
+		_ = ch.Close() // lost for the first reason already
+		return nil, err
+	}
+	return ch, nil
 }
 
 // publish writes what callers hand in until the channel ends.
