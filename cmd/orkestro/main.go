@@ -1,0 +1,86 @@
+// Command orkestro runs a whole fleet in one process (dev), the embedded store alone (store), and the operator's
+// commands, which talk to a running fleet through its HTTP API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/orkestro/orkestro/pkg/buildinfo"
+)
+
+// commands is the command line.
+type commands struct {
+	Dev      devCommand       `cmd:"" help:"Run a whole fleet in this process, with nothing installed."`
+	Store    storeCommand     `cmd:"" help:"Run the embedded store alone, for several processes on one machine."`
+	Sessions sessionsCommand  `cmd:"" help:"List, show and close sessions."`
+	Servers  serversCommand   `cmd:"" help:"List media servers."`
+	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
+	Version  kong.VersionFlag `help:"Print the build and exit."`
+}
+
+// Exit statuses.
+const (
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run parses and runs one command line and gives the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	// The first Ctrl-C ends cleanly; from then on the signal has its usual effect, so the second ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	exit, exited := 0, false
+	parser, err := newParser(stdout, stderr, func(status int) { exit, exited = status, true })
+	if err != nil {
+		fmt.Fprintln(stderr, "orkestro:", err)
+		return statusFailed
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited: // --help or --version has been printed
+		return exit
+	case err != nil:
+		fmt.Fprintln(stderr, "orkestro:", err)
+		fmt.Fprintln(stderr, "Run 'orkestro --help' for how it is used.")
+		return statusUsage
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	if err := command.Run(terminal{out: stdout, err: stderr}); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "orkestro:", err)
+		return statusFailed
+	}
+	return 0
+}
+
+// newParser is the parser of [commands].
+func newParser(stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(&commands{},
+		kong.Name("orkestro"),
+		kong.Description("A distributed control plane for WebRTC sessions. Start with: orkestro dev"),
+		kong.Vars{"version": buildinfo.Version()},
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.UsageOnError(),
+	)
+}
+
+// terminal is where a command prints.
+type terminal struct {
+	out io.Writer // what was asked for
+	err io.Writer // everything else
+}
