@@ -91,7 +91,8 @@ type Publisher interface {
 // Handler acts on one delivery. nil acknowledges it. Another error has it tried again, on any consumer, after a growing
 // delay; after SubscribeOptions.MaxAttempts tries, or at once when the error is [Permanent], it goes to the dead-letter
 // queue with the error's text as reason. So does, untried, a message that was lost with its consumers that often. A
-// handler must be idempotent by message id; its context ends when the subscription is closed and cannot wait any longer.
+// handler must be idempotent by message id; its context ends when the subscription is closed and cannot wait any
+// longer.
 type Handler func(ctx context.Context, d Delivery) error
 
 // SubscribeOptions bounds a subscription.
@@ -143,8 +144,8 @@ type MailboxDelivery struct {
 	Ack func() error
 }
 
-// Broker is everything together. Ready is nil while the broker can be used, and says what is wrong otherwise. Close ends
-// subscriptions, as their own Close does but within seconds, and mailboxes; every call after it gets [ErrClosed].
+// Broker is everything together. Ready is nil while the broker can be used, and says what is wrong otherwise. Close
+// ends subscriptions, as their own Close does but within seconds, and mailboxes; every call after it gets [ErrClosed].
 type Broker interface {
 	Topology
 	Publisher

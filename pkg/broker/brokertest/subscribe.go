@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/testkit"
 )
 
 func subscribeContract() []contract {
@@ -16,6 +17,8 @@ func subscribeContract() []contract {
 		{"ConcurrencyIsBounded", checkConcurrencyIsBounded},
 		{"ConsumersCompete", checkConsumersCompete},
 		{"FailedMessageIsTriedAgain", checkFailedMessageIsTriedAgain},
+		{"RetryInFullQueue", checkRetryInFullQueue},
+		{"CloseDuringRetry", checkCloseDuringRetry},
 		{"DeadLetters", checkDeadLetters},
 		{"MessageThatIsLostTooOften", checkMessageThatIsLostTooOften},
 		{"DeletedQueueEndsSubscription", checkDeletedQueueEndsSubscription},
@@ -128,8 +131,45 @@ func checkFailedMessageIsTriedAgain(f *fixture) {
 	f.expectReady(queue, 0)
 }
 
+// checkRetryInFullQueue has a message fail while newer ones have taken its place: it was let in once and is not lost.
+func checkRetryInFullQueue(f *fixture) {
+	queue := f.queue(broker.Queue{MaxLength: 1})
+	started, handled := make(chan struct{}, 10), make(chan string, 10)
+	var failed atomic.Bool
+	f.subscribe(queue, one(5), func(_ context.Context, d broker.Delivery) error {
+		started <- struct{}{}
+		if !failed.Swap(true) {
+			return errors.New("not yet")
+		}
+		handled <- string(d.Body)
+		return nil
+	})
+	f.send(queue, "1")
+	receive(f, started)
+	f.send(queue, "2")
+	got := map[string]bool{receive(f, handled): true, receive(f, handled): true}
+	f.same(got, map[string]bool{"1": true, "2": true})
+	f.expectReady(queue, 0)
+}
+
+// checkCloseDuringRetry closes a subscription that is about to try a message again: it stays for the next one.
+func checkCloseDuringRetry(f *fixture) {
+	queue := f.queue(broker.Queue{})
+	failed := make(chan struct{}, 10)
+	s := f.subscribe(queue, one(1000), func(context.Context, broker.Delivery) error {
+		failed <- struct{}{}
+		return errors.New("not yet")
+	})
+	f.send(queue, "1")
+	for range 4 { // the delay is longer than the time it takes to get here by now
+		receive(f, failed)
+	}
+	f.must(f.closeIn(s, patience))
+	f.expectContents(queue, "1")
+}
+
 func checkDeadLetters(f *fixture) {
-	f.must(f.broker.DeclareQueue(f.Context(), broker.Queue{Name: broker.DeadLetterQueue}))
+	f.must(f.broker.DeleteQueue(f.Context(), broker.DeadLetterQueue)) // it is made when needed
 	queue := f.queue(broker.Queue{})
 	f.subscribe(queue, one(3), func(_ context.Context, d broker.Delivery) error {
 		if string(d.Body) == "hopeless" {
@@ -161,7 +201,6 @@ func checkDeadLetters(f *fixture) {
 // checkMessageThatIsLostTooOften loses a message with its consumer as often as it may be tried, as one that kills its
 // process would be: nobody gets it again.
 func checkMessageThatIsLostTooOften(f *fixture) {
-	f.must(f.broker.DeclareQueue(f.Context(), broker.Queue{Name: broker.DeadLetterQueue}))
 	queue := f.queue(broker.Queue{})
 	sent := message("poison")
 	f.must(f.broker.Send(f.Context(), queue, sent))
@@ -187,6 +226,10 @@ func checkMessageThatIsLostTooOften(f *fixture) {
 // deadLetter takes the message with this id off the dead-letter queue.
 func (f *fixture) deadLetter(id string) broker.Message {
 	f.Helper()
+	testkit.Eventually(f, func() error {
+		_, err := f.broker.Inspect(f.Context(), broker.DeadLetterQueue)
+		return err
+	})
 	m := f.mailbox(f.broker, broker.DeadLetterQueue, 100)
 	defer func() { _ = m.Close() }()
 	for {
