@@ -368,7 +368,8 @@ export class Session extends EventTarget {
   }
 
   #pause(stream, kinds, paused) {
-    return this.#call('PATCH', `/streams/${encodeURIComponent(stream.id)}`, { paused, kinds });
+    const url = `${this.api.session}/streams/${encodeURIComponent(stream.id)}`;
+    return this.api.call('PATCH', url, { body: { paused, kinds }, signal: this.#over.signal });
   }
 
   #applyMute(tracks) {

@@ -18,22 +18,22 @@ func TestCall(t *testing.T) {
 
 	steps := []struct {
 		name string
-		step func(t *testing.T)
+		step func()
 	}{
-		{"two see and hear each other", func(*testing.T) {
+		{"two see and hear each other", func() {
 			ann.sees("Bob <b>&")
 			bob.sees("Ann")
 			ann.hears("Bob <b>&")
 			bob.hears("Ann")
 			ann.shows("status", "joined")
 		}},
-		{"text goes both ways", func(*testing.T) {
+		{"text goes both ways", func() {
 			ann.say("hello & <i>welcome</i>")
 			bob.shows("messages", "Ann hello & <i>welcome</i>")
 			bob.say("hi")
 			ann.shows("messages", "Bob <b>& hi")
 		}},
-		{"mute takes sound and picture away and brings them back", func(*testing.T) {
+		{"mute takes sound and picture away and brings them back", func() {
 			bob.click("mute-audio")
 			ann.hearsNothingOf("Bob <b>&")
 			bob.click("mute-video")
@@ -43,13 +43,13 @@ func TestCall(t *testing.T) {
 			ann.sees("Bob <b>&")
 			ann.hears("Bob <b>&")
 		}},
-		{"the source is swapped without a gap in the connection", func(*testing.T) {
+		{"the source is swapped without a gap in the connection", func() {
 			ann.click("swap")
 			bob.sees("Ann")
 			bob.hears("Ann")
 		}},
-		{"a third joins late by link, without a click", func(*testing.T) {
-			cat = browser.visit(page, "Cat", "auto", "picture")
+		{"a third joins late by link, without a click", func() {
+			*cat = *browser.visit(page, "Cat", "auto", "picture")
 			cat.sees("Ann")
 			cat.sees("Bob <b>&")
 			ann.sees("Cat")
@@ -57,7 +57,7 @@ func TestCall(t *testing.T) {
 			ann.sees("Bob <b>&")
 			ann.keepScreenshots("call")
 		}},
-		{"rejoin brings everything back", func(*testing.T) {
+		{"rejoin brings everything back", func() {
 			ann.click("rejoin")
 			ann.shows("log", "joined epoch")
 			ann.sees("Bob <b>&")
@@ -65,7 +65,7 @@ func TestCall(t *testing.T) {
 			bob.sees("Ann")
 			cat.hears("Ann")
 		}},
-		{"who leaves is gone for the others", func(*testing.T) {
+		{"who leaves is gone for the others", func() {
 			cat.click("leave")
 			cat.shows("status", "left")
 			ann.seesNobody("Cat")
@@ -75,24 +75,31 @@ func TestCall(t *testing.T) {
 				return count === 2 ? '' : count + ' users';`)
 			ann.sees("Bob <b>&")
 		}},
-		{"who left may come again", func(*testing.T) {
+		{"who left may come again", func() {
 			cat.keepScreenshots("lobby")
 			cat.click("join")
 			cat.sees("Ann")
 			ann.sees("Cat")
 		}},
-		{"never more than two peer connections", func(*testing.T) {
+		{"never more than two peer connections", func() {
 			for _, v := range []*visitor{ann, bob, cat} {
 				v.hasTwoConnectionsAtMost()
 			}
 		}},
 	}
 	for _, s := range steps {
-		if !t.Run(s.name, s.step) {
+		passed := t.Run(s.name, func(t *testing.T) {
+			for _, v := range []*visitor{ann, bob, cat} {
+				v.t = t
+			}
+			s.step()
+		})
+		if !passed {
 			t.FailNow()
 		}
 	}
 	for _, v := range []*visitor{ann, bob, cat} {
+		v.t = t
 		t.Logf("%s: joined after %s, first media after %s", v.name, v.fact("joined-time"), v.fact("first-media"))
 	}
 }
