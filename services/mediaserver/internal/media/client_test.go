@@ -3,7 +3,6 @@ package media_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,7 @@ func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
 	server, err := media.NewServer(media.Config{Network: rtc.NetworkConfig{
 		UDPAddress: "127.0.0.1:0", Loopback: true, Disconnected: time.Second, Failed: 2 * time.Second,
-	}}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -182,6 +181,7 @@ type sendTrack struct {
 }
 
 func startSending(tb testing.TB, track *webrtc.TrackLocalStaticRTP) *sendTrack {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sendTrack{}
 	var wg sync.WaitGroup
@@ -277,6 +277,7 @@ func newSubscriber(tb testing.TB, f *fixture, p *media.Pipeline, user control.Us
 }
 
 func prepareSubscriber(tb testing.TB) *subscriber {
+	tb.Helper()
 	s := &subscriber{
 		tb: tb, received: map[string]*received{}, channels: map[string][]string{},
 		answers: make(chan media.OfferCreated, 1000), // more than any test makes

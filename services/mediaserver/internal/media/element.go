@@ -9,7 +9,7 @@ import (
 )
 
 // MediaType is a kind of media as the Kurento Protocol spells it.
-type MediaType string
+type MediaType string //nolint:revive // the Kurento Protocol's own word
 
 // The media types.
 const (

@@ -19,7 +19,7 @@ const (
 	EventMediaSessionTerminated    = "MediaSessionTerminated"
 	EventMediaStateChanged         = "MediaStateChanged"
 	EventConnectionStateChanged    = "ConnectionStateChanged"
-	EventIceCandidateFound         = "IceCandidateFound" //nolint:revive // name of the protocol
+	EventIceCandidateFound         = "IceCandidateFound"
 	EventIceGatheringDone          = "IceGatheringDone"
 	EventIceComponentStateChanged  = "IceComponentStateChanged"
 	EventNewCandidatePairSelected  = "NewCandidatePairSelected"
@@ -66,7 +66,7 @@ type ElementConnection struct {
 
 // MediaFlow is the data of [EventMediaFlowInStateChanged] and [EventMediaFlowOutStateChanged]; State is FLOWING or
 // NOT_FLOWING.
-type MediaFlow struct {
+type MediaFlow struct { //nolint:revive // the Kurento Protocol's own word
 	State     string    `json:"state"`
 	PadName   string    `json:"padName"`
 	MediaType MediaType `json:"mediaType"`

@@ -6,9 +6,9 @@ import (
 )
 
 // queue runs the tasks of one endpoint one after the other, so that negotiation, which takes several steps, needs no
-// lock. Posting never waits: callbacks of a peer connection may post while a task waits for that connection. A goroutine
-// exists only while there are tasks. What is posted is bounded by its sources: a call of a client each, and a handful of
-// state changes a connection.
+// lock. Posting never waits: callbacks of a peer connection may post while a task waits for that connection. A
+// goroutine exists only while there are tasks. What is posted is bounded by its sources: a call of a client each, and a
+// handful of state changes a connection.
 type queue struct {
 	mu      sync.Mutex
 	tasks   []func()

@@ -43,16 +43,16 @@ type sessionEpoch struct {
 }
 
 // NewServer opens the network. The caller closes it.
-func NewServer(cfg Config, log *slog.Logger) (*Server, error) {
-	log = log.With(logging.KeyComponent, "media")
-	engine, err := rtc.Open(cfg.Network, log)
+func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
+	logger = logger.With(logging.KeyComponent, "media")
+	engine, err := rtc.Open(cfg.Network, logger)
 	if err != nil {
 		return nil, fmt.Errorf("open media network: %w", err)
 	}
 	return &Server{
 		engine:    engine,
 		flows:     startFlows(),
-		log:       log,
+		log:       logger,
 		objects:   map[string]Object{},
 		bySession: map[sessionEpoch]*Pipeline{},
 	}, nil

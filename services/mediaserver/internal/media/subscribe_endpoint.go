@@ -72,12 +72,12 @@ func (e *SubscribeEndpoint) streamsChanged() {
 	}
 	e.queue.post(func() {
 		e.looking.Store(false)
-		e.update(false, false)
+		e.update(context.Background(), false, false)
 	})
 }
 
 // update brings the connection in line with the streams and offers what has changed; with force also when nothing has.
-func (e *SubscribeEndpoint) update(force, restart bool) {
+func (e *SubscribeEndpoint) update(ctx context.Context, force, restart bool) {
 	if e.stopped {
 		return
 	}
@@ -102,13 +102,14 @@ func (e *SubscribeEndpoint) update(force, restart bool) {
 		e.report(err)
 	}
 	if change = max(change, channels); change > rtc.Unchanged || force || restart {
-		e.makeOffer(restart)
+		e.makeOffer(ctx, restart)
 		e.changed = change == rtc.NeedsTwoOffers
 	}
 }
 
-func (e *SubscribeEndpoint) makeOffer(restart bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), offerTimeout)
+// makeOffer is finished also when the caller that happened to cause it has left.
+func (e *SubscribeEndpoint) makeOffer(ctx context.Context, restart bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), offerTimeout)
 	defer cancel()
 	offer, err := e.peer.Offer(ctx, restart)
 	if err != nil {
@@ -202,14 +203,14 @@ func (e *SubscribeEndpoint) giveUp() {
 	}
 }
 
-// ProcessAnswer takes the answer to offer seq. One to an older offer, or a second one, does nothing. Errors are [*Error]
-// with [mediaapi.CodeNotOfferGenerated], [mediaapi.CodeSDPParse] or [mediaapi.CodeSDPProcessAnswer]; after the first two
-// the offer still waits, after the last one a fresh one is made.
+// ProcessAnswer takes the answer to offer seq. One to an older offer, or a second one, does nothing. Errors are
+// [*Error] with [mediaapi.CodeNotOfferGenerated], [mediaapi.CodeSDPParse] or [mediaapi.CodeSDPProcessAnswer]; after the
+// first two the offer still waits, after the last one a fresh one is made.
 func (e *SubscribeEndpoint) ProcessAnswer(ctx context.Context, answer string, seq int64) error {
-	return e.queue.call(ctx, e.id, func() error { return e.process(answer, seq) })
+	return e.queue.call(ctx, e.id, func() error { return e.process(ctx, answer, seq) })
 }
 
-func (e *SubscribeEndpoint) process(answer string, seq int64) error {
+func (e *SubscribeEndpoint) process(ctx context.Context, answer string, seq int64) error {
 	if seq > e.seq {
 		return errorf(mediaapi.CodeNotOfferGenerated, "there is no offer %d", seq)
 	}
@@ -225,13 +226,13 @@ func (e *SubscribeEndpoint) process(answer string, seq int64) error {
 		return errorf(mediaapi.CodeSDPParse, "%v", err)
 	case err != nil:
 		e.giveUp()
-		e.update(true, false)
+		e.update(ctx, true, false)
 		return errorf(mediaapi.CodeSDPProcessAnswer, "%v", err)
 	}
 	e.waiting = false
 	e.early = e.peer.AddCandidates(e.early)
 	if e.changed || e.restart {
-		e.update(false, e.restart)
+		e.update(ctx, false, e.restart)
 	}
 	return nil
 }
@@ -250,7 +251,7 @@ func (e *SubscribeEndpoint) RequestOffer(ctx context.Context, fresh, iceRestart 
 			e.emitOffer()
 			return nil
 		}
-		e.update(true, iceRestart)
+		e.update(ctx, true, iceRestart)
 		return nil
 	})
 }
@@ -259,7 +260,7 @@ func (e *SubscribeEndpoint) RequestOffer(ctx context.Context, fresh, iceRestart 
 func (e *SubscribeEndpoint) SetSubscriptions(ctx context.Context, subscriptions control.Subscriptions) error {
 	return e.queue.call(ctx, e.id, func() error {
 		e.subscriptions = subscriptions
-		e.update(false, false)
+		e.update(ctx, false, false)
 		return nil
 	})
 }

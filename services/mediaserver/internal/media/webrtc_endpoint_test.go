@@ -26,7 +26,6 @@ type kurentoClient struct {
 	events map[string][]media.Event
 	video  *received
 	audio  *received
-	texts  []string
 	early  []webrtc.ICECandidateInit
 	remote bool
 }

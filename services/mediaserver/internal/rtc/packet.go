@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"sync"
+	"time"
 
 	"github.com/pion/rtp"
 )
@@ -14,6 +15,7 @@ const (
 // packet is one RTP packet of a source. Its sequence number is extended to 64 bits and, like its timestamp, goes on
 // without a break when the publisher comes back on another connection. It is valid until the next is read.
 type packet struct {
+	at         time.Time // when it came
 	sequence   uint64
 	timestamp  uint32
 	marker     bool

@@ -100,7 +100,7 @@ func (p *PublishPeer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPRec
 // read starts the goroutines of a track, which end with it.
 func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, codecKnown func()) {
 	f := &feed{
-		track: track, receiver: receiver, write: p.writeRTCP, clock: track.Codec().ClockRate,
+		track: track, ssrc: uint32(track.SSRC()), receiver: receiver, write: p.writeRTCP, clock: track.Codec().ClockRate,
 		levelID:    extensionID(receiver.GetParameters().HeaderExtensions, extensionAudioLevel),
 		codecKnown: codecKnown,
 	}

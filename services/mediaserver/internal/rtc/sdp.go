@@ -42,7 +42,7 @@ func ParseDescription(text string) (*Description, error) {
 	}
 	parsed := &sdp.SessionDescription{}
 	if err := guarded("parse", func() error { return parsed.UnmarshalString(text) }); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrSDP, err)
+		return nil, fmt.Errorf("%w: %w", ErrSDP, err)
 	}
 	if n := len(parsed.MediaDescriptions); n == 0 || n > maxMedia {
 		return nil, fmt.Errorf("%w: %d m-lines, 1 to %d are allowed", ErrSDP, n, maxMedia)
@@ -59,7 +59,7 @@ func ParseDescription(text string) (*Description, error) {
 	withoutSimulcast(parsed)
 	normalized, err := parsed.Marshal()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrSDP, err)
+		return nil, fmt.Errorf("%w: %w", ErrSDP, err)
 	}
 	d.text = string(normalized)
 	return d, nil
@@ -116,7 +116,7 @@ func (d *Description) addTransport(s *sdp.SessionDescription, m *sdp.MediaDescri
 			continue
 		}
 		if err := CheckCandidate(control.Candidate{Candidate: a.Value}); err != nil {
-			return fmt.Errorf("%w: %v", ErrSDP, err)
+			return fmt.Errorf("%w: %w", ErrSDP, err)
 		}
 	}
 	return nil

@@ -120,7 +120,7 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 	if err != nil || n == 0 {
 		return 0 // not connected yet, or closing
 	}
-	k.sent.count(n)
+	k.sent.count(n, p.at)
 	return 1
 }
 
@@ -162,7 +162,7 @@ func (m *mapping) next(p *packet, clock uint32) (sequence uint16, timestamp uint
 	number := p.sequence + m.sequence
 	timestamp = p.timestamp + m.time
 	if number > m.last {
-		m.last, m.lastTime, m.lastAt = number, timestamp, time.Now()
+		m.last, m.lastTime, m.lastAt = number, timestamp, p.at
 	}
 	m.begun = true
 	return uint16(number), timestamp, true
@@ -177,7 +177,7 @@ func (m *mapping) anchor(p *packet, clock uint32) {
 	}
 	m.sequence = m.last + 1 - p.sequence
 	if m.fresh {
-		elapsed := uint32(time.Since(m.lastAt).Seconds() * float64(clock))
+		elapsed := uint32(p.at.Sub(m.lastAt).Seconds() * float64(clock))
 		m.time = m.lastTime + max(elapsed, 1) - p.timestamp
 		m.fresh = false
 	}

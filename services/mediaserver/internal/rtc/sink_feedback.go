@@ -72,7 +72,7 @@ func (k *Sink) resend(source *Source, out *output, sequence uint16, buffer []byt
 	var header rtp.Header
 	fillHeader(&header, out, sequence, p.timestamp+offset, &p)
 	if n, err := out.writer.WriteRTP(&header, p.payload); err == nil {
-		k.sent.count(n)
+		k.sent.count(n, time.Now())
 	}
 	return p.payload
 }

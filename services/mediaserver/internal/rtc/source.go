@@ -124,6 +124,7 @@ func (s *Source) remove(sink *Sink) {
 // feed is one RTP stream that feeds a source.
 type feed struct {
 	track      *webrtc.TrackRemote
+	ssrc       uint32
 	receiver   *webrtc.RTPReceiver
 	write      func([]rtcp.Packet) error
 	clock      uint32 // Hz of the timestamps
@@ -170,7 +171,7 @@ func (s *Source) run(f *feed) {
 
 // forward passes one packet on, and reports false when f does not feed the source any more.
 func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) bool {
-	p := packet{marker: in.Marker, payload: in.Payload}
+	p := packet{at: time.Now(), marker: in.Marker, payload: in.Payload}
 	if f.levelID != 0 {
 		p.audioLevel = in.GetExtension(f.levelID)
 	}
@@ -178,7 +179,7 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 	if !current {
 		return false
 	}
-	s.received.count(size)
+	s.received.count(size, p.at)
 	copies := 0
 	if placed && !s.paused.Load() {
 		if s.store != nil {
@@ -193,14 +194,13 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 }
 
 func (s *Source) place(f *feed, h *rtp.Header, p *packet) (current, placed bool) {
-	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.feed != f {
 		return false, false
 	}
-	pause := uint32(now.Sub(s.lastAt).Seconds() * float64(f.clock))
-	s.lastAt = now
+	pause := uint32(p.at.Sub(s.lastAt).Seconds() * float64(f.clock))
+	s.lastAt = p.at
 	p.sequence, p.timestamp, placed = s.line.place(h, pause)
 	return true, placed
 }
@@ -243,7 +243,7 @@ func (s *Source) sendPLI() {
 		return // a feed that begins asks for itself
 	}
 	// A failure means that the connection is closing.
-	_ = f.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(f.track.SSRC())}})
+	_ = f.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: f.ssrc}})
 }
 
 // Counts are packets and bytes of RTP, and when the last one passed.
@@ -257,10 +257,10 @@ type counter struct {
 	last           atomic.Int64 // Unix nanoseconds
 }
 
-func (c *counter) count(size int) {
+func (c *counter) count(size int, at time.Time) {
 	c.packets.Add(1)
 	c.bytes.Add(uint64(size))
-	c.last.Store(time.Now().UnixNano())
+	c.last.Store(at.UnixNano())
 }
 
 func (c *counter) counts() Counts {
