@@ -20,63 +20,67 @@ import (
 // The tests in this file pass on a real MongoDB too.
 
 // database is one of its own, set up as the services do it.
-func database(t testing.TB) *mongo.Database {
-	t.Helper()
-	url, name := testmongo.URL(t)
-	return connect(t, url).Database(name)
+func database(tb testing.TB) *mongo.Database {
+	tb.Helper()
+	url, name := testmongo.URL(tb)
+	return connect(tb, url).Database(name)
 }
 
-func connect(t testing.TB, url string) *mongo.Client {
-	t.Helper()
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(url).
+func connect(tb testing.TB, url string) *mongo.Client {
+	tb.Helper()
+	client, err := mongo.Connect(tb.Context(), options.Client().ApplyURI(url).
 		SetWriteConcern(writeconcern.Majority()).SetReadConcern(readconcern.Majority()).
-		SetServerSelectionTimeout(10*time.Second))
-	must(t, err)
-	t.Cleanup(func() { must(t, client.Disconnect(context.Background())) })
+		SetServerSelectionTimeout(10*time.Second).SetHeartbeatInterval(time.Second))
+	must(tb, err)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the server may be gone by then
+		defer cancel()
+		_ = client.Disconnect(ctx)
+	})
 	return client
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func all(t testing.TB, cursor *mongo.Cursor, err error) []bson.M {
-	t.Helper()
-	must(t, err)
+func all(tb testing.TB, cursor *mongo.Cursor, err error) []bson.M {
+	tb.Helper()
+	must(tb, err)
 	var docs []bson.M
-	must(t, cursor.All(t.Context(), &docs))
+	must(tb, cursor.All(tb.Context(), &docs))
 	return docs
 }
 
-func insert(t testing.TB, c *mongo.Collection, docs ...any) {
-	t.Helper()
-	_, err := c.InsertMany(t.Context(), docs)
-	must(t, err)
+func insert(tb testing.TB, c *mongo.Collection, docs ...any) {
+	tb.Helper()
+	_, err := c.InsertMany(tb.Context(), docs)
+	must(tb, err)
 }
 
-func one(t testing.TB, c *mongo.Collection, id any) bson.M {
-	t.Helper()
+func one(tb testing.TB, c *mongo.Collection, id any) bson.M {
+	tb.Helper()
 	var doc bson.M
-	must(t, c.FindOne(t.Context(), bson.M{"_id": id}).Decode(&doc))
+	must(tb, c.FindOne(tb.Context(), bson.M{"_id": id}).Decode(&doc))
 	return doc
 }
 
-func equal(t testing.TB, what string, got, want any) {
-	t.Helper()
+func equal(tb testing.TB, what string, got, want any) {
+	tb.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", what, d)
+		tb.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
 
 // code fails unless err is a server error of that code.
-func code(t testing.TB, err error, want int) {
-	t.Helper()
+func code(tb testing.TB, err error, want int) {
+	tb.Helper()
 	var server mongo.ServerError
 	if !errors.As(err, &server) || !server.HasErrorCode(want) {
-		t.Errorf("error is %v, want code %d", err, want)
+		tb.Errorf("error is %v, want code %d", err, want)
 	}
 }
 
@@ -361,15 +365,15 @@ func TestUnknownCommand(t *testing.T) {
 	code(t, database(t).RunCommand(t.Context(), bson.D{{Key: "nonsense", Value: 1}}).Err(), 59)
 }
 
-func lookup(t testing.TB, raw bson.Raw, path string) any {
-	t.Helper()
+func lookup(tb testing.TB, raw bson.Raw, path string) any {
+	tb.Helper()
 	var doc struct{ V any }
 	value, err := raw.LookupErr(splitPath(path)...)
-	must(t, err)
+	must(tb, err)
 	wrapped, err := bson.Marshal(bson.M{"v": value})
-	must(t, err)
+	must(tb, err)
 	var m bson.M
-	must(t, bson.Unmarshal(wrapped, &m))
+	must(tb, bson.Unmarshal(wrapped, &m))
 	doc.V = m["v"]
 	return doc.V
 }

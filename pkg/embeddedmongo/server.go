@@ -61,8 +61,8 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = defaultMaxConnections
 	}
-	log = log.With(logging.KeyComponent, "embeddedmongo")
-	data, err := engine.Open(engine.Config{Dir: cfg.DataDir, ExpirePeriod: cfg.ExpirePeriod}, log)
+	logger := log.With(logging.KeyComponent, "embeddedmongo")
+	data, err := engine.Open(engine.Config{Dir: cfg.DataDir, ExpirePeriod: cfg.ExpirePeriod}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store: %w", err)
 	}
@@ -73,7 +73,7 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("embedded store: %w", err), data.Close())
 	}
 	s := &Server{
-		listener: listener, engine: data, handler: command.New(data, log), log: log, limit: cfg.MaxConnections,
+		listener: listener, engine: data, handler: command.New(data, logger), log: logger, limit: cfg.MaxConnections,
 		cancel: cancel, conns: map[net.Conn]struct{}{},
 	}
 	s.done.Go(func() { s.accept(ctx) })

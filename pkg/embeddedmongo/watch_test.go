@@ -26,23 +26,23 @@ type watchable interface {
 	Watch(context.Context, any, ...*options.ChangeStreamOptions) (*mongo.ChangeStream, error)
 }
 
-func watch(t testing.TB, on watchable, opts ...*options.ChangeStreamOptions) *mongo.ChangeStream {
-	t.Helper()
-	stream, err := on.Watch(t.Context(), mongo.Pipeline{}, opts...)
-	must(t, err)
-	t.Cleanup(func() { must(t, stream.Close(context.Background())) })
+func watch(tb testing.TB, on watchable, opts ...*options.ChangeStreamOptions) *mongo.ChangeStream {
+	tb.Helper()
+	stream, err := on.Watch(tb.Context(), mongo.Pipeline{}, opts...)
+	must(tb, err)
+	tb.Cleanup(func() { _ = stream.Close(context.Background()) }) // the server may be gone by then
 	return stream
 }
 
-func next(t testing.TB, stream *mongo.ChangeStream) event {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+func next(tb testing.TB, stream *mongo.ChangeStream) event {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
 	defer cancel()
 	if !stream.Next(ctx) {
-		t.Fatalf("no event: %v", stream.Err())
+		tb.Fatalf("no event: %v", stream.Err())
 	}
 	var e event
-	must(t, stream.Decode(&e))
+	must(tb, stream.Decode(&e))
 	return e
 }
 
@@ -110,7 +110,7 @@ func TestWatch_MatchesAndTryNext(t *testing.T) {
 		{{Key: "$project", Value: bson.M{"fullDocument": 0}}},
 	})
 	must(t, err)
-	defer stream.Close(context.Background())
+	defer func() { _ = stream.Close(context.Background()) }()
 	insert(t, c, bson.M{"_id": 1, "a": 1}, bson.M{"_id": 2, "a": 2})
 	e := next(t, stream)
 	equal(t, "matched", e.DocumentKey, bson.M{"_id": int32(2)})

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 
 	"github.com/orkestro/orkestro/pkg/embeddedmongo/engine"
@@ -54,7 +53,7 @@ func (h *Handler) listCollections(ctx context.Context, r *request) (bson.D, erro
 	for _, info := range h.engine.Collections(r.db) {
 		doc := bson.D{{Key: "name", Value: info.Namespace.Collection}, {Key: "type", Value: "collection"}}
 		if !r.truth("nameOnly") {
-			id := primitive.Binary{Subtype: bsontype.BinaryUUID, Data: info.UUID[:]}
+			id := primitive.Binary{Subtype: bson.TypeBinaryUUID, Data: info.UUID[:]}
 			doc = append(doc, bson.E{Key: "options", Value: bson.D{}},
 				bson.E{Key: "info", Value: bson.D{{Key: "readOnly", Value: false}, {Key: "uuid", Value: id}}},
 				bson.E{Key: "idIndex", Value: info.Indexes[0].Document()})
@@ -70,7 +69,9 @@ func (h *Handler) listCollections(ctx context.Context, r *request) (bson.D, erro
 }
 
 // ddl runs a command that changes the catalog.
-func (h *Handler) ddl(ctx context.Context, r *request, run func(*engine.Tx, engine.Namespace) (bson.D, error)) (bson.D, error) {
+func (h *Handler) ddl(
+	ctx context.Context, r *request, run func(*engine.Tx, engine.Namespace) (bson.D, error),
+) (bson.D, error) {
 	ns, err := r.namespace()
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (h *Handler) ddl(ctx context.Context, r *request, run func(*engine.Tx, engi
 
 func (h *Handler) create(ctx context.Context, r *request) (bson.D, error) {
 	for _, option := range []string{"capped", "timeseries", "viewOn", "validator"} {
-		if r.truth(option) || r.args.value(option) != nil && r.args.value(option) != false {
+		if value := r.value(option); value != nil && value != any(false) {
 			return nil, fault.New(fault.NotImplemented, "the embedded store has no collections with %s", option)
 		}
 	}
@@ -173,12 +174,12 @@ func indexSpec(a args) (spec engine.IndexSpec, err error) {
 
 func (h *Handler) dropIndexes(ctx context.Context, r *request) (bson.D, error) {
 	info := h.engine.Collection(engine.Namespace{DB: r.db, Collection: nameOf(r)})
-	which, err := indexChoice(r.args.value("index"))
+	which, err := indexChoice(r.value("index"))
 	if err != nil {
 		return nil, err
 	}
-	if r.args.value("index") != "*" && info != nil && !slices.ContainsFunc(info.Indexes[1:], which) {
-		return nil, fault.New(fault.IndexNotFound, "index not found with name [%v]", r.args.value("index"))
+	if r.value("index") != "*" && info != nil && !slices.ContainsFunc(info.Indexes[1:], which) {
+		return nil, fault.New(fault.IndexNotFound, "index not found with name [%v]", r.value("index"))
 	}
 	return h.ddl(ctx, r, func(tx *engine.Tx, ns engine.Namespace) (bson.D, error) {
 		before, err := tx.DropIndex(ns, which)

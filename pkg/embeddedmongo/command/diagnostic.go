@@ -45,7 +45,8 @@ func (h *Handler) getParameter(_ context.Context, r *request) (bson.D, error) {
 
 func (h *Handler) connectionStatus(context.Context, *request) (bson.D, error) {
 	return bson.D{{Key: "authInfo", Value: bson.D{
-		{Key: "authenticatedUsers", Value: bson.A{}}, {Key: "authenticatedUserRoles", Value: bson.A{}},
+		{Key: "authenticatedUsers", Value: bson.A{}},
+		{Key: "authenticatedUserRoles", Value: bson.A{}},
 		{Key: "authenticatedUserPrivileges", Value: bson.A{}},
 	}}}, nil
 }

@@ -1,5 +1,5 @@
-// Package command executes MongoDB commands on an engine: it reads their arguments, keeps cursors, and words replies and
-// errors as drivers and mongosh expect them. The server calls it with decoded messages; it knows no sockets. What it
+// Package command executes MongoDB commands on an engine: it reads their arguments, keeps cursors, and words replies
+// and errors as drivers and mongosh expect them. The server calls it with decoded messages; it knows no sockets. What it
 // answers follows https://www.mongodb.com/docs/manual/reference/command/, for version 7.0.
 package command
 
@@ -69,8 +69,8 @@ func New(e *engine.Engine, log *slog.Logger) *Handler {
 // Close closes all cursors.
 func (h *Handler) Close() { h.cursors.close() }
 
-// Handle executes a command and returns the whole reply. A panic in it, which only a library's surprise about a document
-// can be, fails that command alone.
+// Handle executes a command and returns the whole reply. A panic in it, which only a library's surprise about a
+// document can be, fails that command alone.
 func (h *Handler) Handle(ctx context.Context, client Client, body bson.D) (reply bson.D) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -90,7 +90,9 @@ func project(docs []bson.D, spec bson.D) ([]bson.D, error) {
 }
 
 // firstBatch opens a cursor on s, unless the first batch is all there is or all that is wanted.
-func (h *Handler) firstBatch(ctx context.Context, ns engine.Namespace, s source, size int, single bool) (bson.D, error) {
+func (h *Handler) firstBatch(
+	ctx context.Context, ns engine.Namespace, s source, size int, single bool,
+) (bson.D, error) {
 	docs, done, err := s.next(ctx, size, 0)
 	if err != nil {
 		return nil, err
@@ -166,8 +168,10 @@ func (h *Handler) killCursors(_ context.Context, r *request) (bson.D, error) {
 		}
 	}
 	return bson.D{
-		{Key: "cursorsKilled", Value: killed}, {Key: "cursorsNotFound", Value: unknown},
-		{Key: "cursorsAlive", Value: bson.A{}}, {Key: "cursorsUnknown", Value: bson.A{}},
+		{Key: "cursorsKilled", Value: killed},
+		{Key: "cursorsNotFound", Value: unknown},
+		{Key: "cursorsAlive", Value: bson.A{}},
+		{Key: "cursorsUnknown", Value: bson.A{}},
 	}, nil
 }
 

@@ -47,8 +47,10 @@ func (h *Handler) hello(_ context.Context, r *request) (bson.D, error) {
 		{Key: "primary", Value: r.client.Address},
 		{Key: "me", Value: r.client.Address},
 		{Key: "lastWrite", Value: bson.D{
-			{Key: "opTime", Value: opTime}, {Key: "lastWriteDate", Value: date},
-			{Key: "majorityOpTime", Value: opTime}, {Key: "majorityWriteDate", Value: date},
+			{Key: "opTime", Value: opTime},
+			{Key: "lastWriteDate", Value: date},
+			{Key: "majorityOpTime", Value: opTime},
+			{Key: "majorityWriteDate", Value: date},
 		}},
 		{Key: "maxBsonObjectSize", Value: int32(maxDocumentBytes)},
 		{Key: "maxMessageSizeBytes", Value: int32(wire.MaxMessageBytes)},

@@ -70,8 +70,8 @@ func (h *Handler) newStream(r *request, options args, pipeline []bson.D) (*strea
 
 // start sets where the stream begins: now, after a token, or at a time.
 func (s *stream) start(options args) error {
-	log := s.engine.Changes()
-	s.at = log.Visible()
+	changes := s.engine.Changes()
+	s.at = changes.Visible()
 	for _, key := range []string{"resumeAfter", "startAfter"} {
 		doc, err := options.document(key)
 		if err != nil {
@@ -88,19 +88,19 @@ func (s *stream) start(options args) error {
 			return fault.New(fault.InvalidResumeToken,
 				"Attempted to resume with a token from an invalidate event; use startAfter")
 		}
-		if token.log != log.ID() {
+		if token.log != changes.ID() {
 			token.at = 0 // of another log: as good as forgotten
 		}
 		s.at = token.at
 	}
 	if ts, ok := options.value("startAtOperationTime").(primitive.Timestamp); ok {
-		at, err := log.Before(engine.TimeOf(ts))
+		at, err := changes.Before(engine.TimeOf(ts))
 		if err != nil {
 			return err
 		}
 		s.at = at
 	}
-	_, _, err := log.Read(s.at, 1)
+	_, _, err := changes.Read(s.at, 1)
 	return err
 }
 

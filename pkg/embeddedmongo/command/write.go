@@ -21,7 +21,8 @@ func (h *Handler) writeCommands() map[string]command {
 // statements executes the statements of a write command in order. One that fails is reported in the reply; the rest
 // follows only if the command is not ordered.
 func (h *Handler) statements(
-	ctx context.Context, r *request, key string, run func(tx *engine.Tx, ns engine.Namespace, i int, s bson.D, t *tally) error,
+	ctx context.Context, r *request, key string,
+	run func(tx *engine.Tx, ns engine.Namespace, i int, s bson.D, t *tally) error,
 ) (bson.D, error) {
 	ns, err := r.namespace()
 	if err != nil {

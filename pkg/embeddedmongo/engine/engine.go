@@ -24,6 +24,8 @@ type Config struct {
 	Dir string
 	// CompactBytes is how long the log may get before a snapshot takes its place; 0 is 64 MiB.
 	CompactBytes int64
+	// CompactPeriod is how often that is looked at; 0 is 5 s.
+	CompactPeriod time.Duration
 	// ExpirePeriod is how often documents past their TTL index are looked for; 0 is [DefaultExpirePeriod].
 	ExpirePeriod time.Duration
 	// MaxChanges and MaxChangeBytes bound what change streams can resume from; 0 means the defaults.
@@ -91,7 +93,9 @@ func (e *Engine) openJournal(ctx context.Context, cfg Config) error {
 			e.changes.fail(err)
 		}
 	})
-	e.done.Go(func() { e.compactLoop(ctx, orDefault(cfg.CompactBytes, defaultCompactBytes)) })
+	e.done.Go(func() {
+		e.compactLoop(ctx, orDefault(cfg.CompactPeriod, compactPeriod), orDefault(cfg.CompactBytes, defaultCompactBytes))
+	})
 	return nil
 }
 

@@ -177,7 +177,12 @@ func (e *Engine) replay(c *Change) error {
 		return nil
 	case KindCreate, KindIndexes:
 		return e.replaySettings(c)
+	default:
+		return e.replayDocument(c)
 	}
+}
+
+func (e *Engine) replayDocument(c *Change) error {
 	target := e.collections[c.Namespace]
 	if target == nil {
 		return fmt.Errorf("%s of a document in %s, which is not there", c.Kind, c.Namespace)
@@ -243,8 +248,8 @@ func (e *Engine) replaySettings(c *Change) error {
 }
 
 // compactLoop replaces a long log by a snapshot.
-func (e *Engine) compactLoop(ctx context.Context, limit int64) {
-	ticker := time.NewTicker(compactPeriod)
+func (e *Engine) compactLoop(ctx context.Context, period time.Duration, limit int64) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
 		select {

@@ -12,9 +12,9 @@ import (
 // missing is the value of a field that is not there.
 var missing any = bsonkit.Missing //nolint:gochecknoglobals // a constant, which Go has only of basic types
 
-// Evaluate is the value of an aggregation expression: "$path", "$$ROOT", {$literal: x}, {$size: array}, {$ifNull:
-// [...]}, a document or list of expressions, or a plain value. A path to nothing gives a missing value, which projections
-// leave out; see [IsMissing]. Other operators are refused.
+// Evaluate is the value of an aggregation expression: "$path", "$$ROOT", {$literal: x}, {$size: array},
+// {$ifNull: [...]}, a document or list of expressions, or a plain value. A path to nothing gives a missing value, which
+// projections leave out; see [IsMissing]. Other operators are refused.
 func Evaluate(doc bson.D, expression any) (any, error) {
 	switch e := expression.(type) {
 	case string:

@@ -21,7 +21,7 @@ func Compare(before, after bson.D) Difference {
 	return d
 }
 
-// Empty: both states were the same.
+// Empty tells if both states were the same.
 func (d *Difference) Empty() bool { return len(d.Updated)+len(d.Removed)+len(d.Truncated) == 0 }
 
 func (d *Difference) documents(prefix string, before, after bson.D) {

@@ -1,6 +1,7 @@
 // Package update changes documents as MongoDB's update operators say, and tells what changed. It works on copies: a
 // document that it is given is never altered. The operators are lungo's mongokit; positional paths, array filters and
-// the operators in which mongokit differs from MongoDB ($inc, $mul, $pull) are resolved here first. The engine calls it.
+// the operators in which mongokit differs from MongoDB ($inc, $mul, $pull) are resolved here first. The commands call
+// it; it knows no collections.
 package update
 
 import (
@@ -47,7 +48,7 @@ func New(filter *query.Filter, value any, arrayFilters bson.A) (*Update, error) 
 	return u, u.addArrayFilters(arrayFilters)
 }
 
-// IsReplacement: the whole document is given, not operators; such an update cannot be multi.
+// IsReplacement tells if the whole document is given, not operators; such an update cannot be multi.
 func (u *Update) IsReplacement() bool { return u.operators == nil }
 
 // Apply is the document after the update.

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
@@ -87,35 +89,30 @@ func decodeSections(request *Request, src []byte) error {
 	return nil
 }
 
+// decodeQuery reads OP_QUERY: flags, namespace, numbers to skip and to return, document. Only commands come this way.
 func decodeQuery(id int32, body []byte) (*Request, error) {
-	_, rest, ok := wiremessage.ReadQueryFlags(body)
-	var namespace string
-	if ok {
-		namespace, rest, ok = wiremessage.ReadQueryFullCollectionName(rest)
+	const flagBytes, numberBytes, commands = 4, 8, ".$cmd"
+	malformed := fmt.Errorf("%w: query", ErrMalformed)
+	if len(body) < flagBytes {
+		return nil, malformed
 	}
-	if ok {
-		_, rest, ok = wiremessage.ReadQueryNumberToSkip(rest)
+	name, rest, found := bytes.Cut(body[flagBytes:], []byte{0})
+	db, isCommand := strings.CutSuffix(string(name), commands)
+	if !found || !isCommand || len(rest) < numberBytes {
+		return nil, malformed
 	}
-	if ok {
-		_, rest, ok = wiremessage.ReadQueryNumberToReturn(rest)
-	}
-	var query bsoncore.Document
-	if ok {
-		query, _, ok = wiremessage.ReadQueryQuery(rest)
-	}
-	const commands = ".$cmd"
-	if !ok || len(namespace) <= len(commands) || namespace[len(namespace)-len(commands):] != commands {
-		return nil, fmt.Errorf("%w: query", ErrMalformed)
+	query, _, ok := bsoncore.ReadDocument(rest[numberBytes:])
+	if !ok {
+		return nil, malformed
 	}
 	command, err := decodeDocument(query)
 	if err != nil {
 		return nil, err
 	}
 	if len(command) == 0 {
-		return nil, fmt.Errorf("%w: no command", ErrMalformed)
+		return nil, malformed
 	}
-	command = append(command, bson.E{Key: "$db", Value: namespace[:len(namespace)-len(commands)]})
-	return &Request{ID: id, Command: command, Legacy: true}, nil
+	return &Request{ID: id, Command: append(command, bson.E{Key: "$db", Value: db}), Legacy: true}, nil
 }
 
 func decodeDocument(doc bsoncore.Document) (bson.D, error) {
@@ -129,7 +126,7 @@ func decodeDocument(doc bsoncore.Document) (bson.D, error) {
 	return value, nil
 }
 
-// checkDepth refuses documents nested so deeply that decoding them would exhaust the stack, which nothing recovers from.
+// checkDepth refuses documents nested so deeply that decoding them would exhaust the stack: nothing recovers from that.
 func checkDepth(doc bsoncore.Document, left int) error {
 	if left == 0 {
 		return fmt.Errorf("%w: more than %d nested documents", ErrMalformed, maxDepth)
@@ -139,31 +136,29 @@ func checkDepth(doc bsoncore.Document, left int) error {
 		var element bsoncore.Element
 		element, rest, ok = bsoncore.ReadElement(rest)
 		if !ok {
-			break
+			break // what is not well-formed is for the decoder to say
 		}
-		value, err := element.ValueErr()
-		if err != nil {
-			break
-		}
-		nested, isNested := value.DocumentOK()
-		if !isNested {
-			var array bsoncore.Array
-			array, isNested = value.ArrayOK()
-			nested = bsoncore.Document(array)
-		}
-		if scoped, _ := codeScope(value); scoped != nil {
-			nested, isNested = scoped, true
-		}
-		if isNested {
+		if nested := nestedDocument(element); nested != nil {
 			if err := checkDepth(nested, left-1); err != nil {
 				return err
 			}
 		}
 	}
-	return nil // what is not well-formed is for the decoder to say
+	return nil
 }
 
-func codeScope(value bsoncore.Value) (bsoncore.Document, bool) {
-	_, scope, ok := value.CodeWithScopeOK()
-	return scope, ok
+// nestedDocument is the document in an element, which may also be an array or the scope of JavaScript; or nil.
+func nestedDocument(element bsoncore.Element) bsoncore.Document {
+	value, err := element.ValueErr()
+	if err != nil {
+		return nil
+	}
+	if array, ok := value.ArrayOK(); ok {
+		return bsoncore.Document(array)
+	}
+	if _, scope, ok := value.CodeWithScopeOK(); ok {
+		return scope
+	}
+	nested, _ := value.DocumentOK()
+	return nested
 }

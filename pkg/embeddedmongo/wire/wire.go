@@ -90,7 +90,7 @@ func Write(w io.Writer, to *Request, reply bson.D) error {
 	}
 	buf := make([]byte, 0, headerBytes+20+len(document))
 	if to.Legacy {
-		_, buf = wiremessage.AppendHeaderStart(buf, to.ID, to.ID, wiremessage.OpReply) //nolint:staticcheck // as above
+		_, buf = wiremessage.AppendHeaderStart(buf, to.ID, to.ID, wiremessage.OpReply)
 		buf = wiremessage.AppendReplyFlags(buf, wiremessage.AwaitCapable)
 		buf = wiremessage.AppendReplyCursorID(buf, 0)
 		buf = wiremessage.AppendReplyStartingFrom(buf, 0)

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo" //nolint:depguard // only to drop what a test leaves
+	"go.mongodb.org/mongo-driver/mongo/options" //nolint:depguard // as above
 
 	"github.com/orkestro/orkestro/pkg/embeddedmongo"
 )
