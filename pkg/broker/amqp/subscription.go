@@ -83,10 +83,10 @@ func (s *subscription) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.cancel()
-	for _, h := range s.unfinished() {
+	for _, h := range s.unfinished() { // first, or a handler that ends because of cancel counts as having finished
 		h.requeue()
 	}
+	s.cancel()
 	return fmt.Errorf("close subscription of %s: not finished: %w", s.queue, ctx.Err())
 }
 

@@ -58,8 +58,8 @@ func (s *subscription) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	s.queue.release(s.consumer, true) // first, or a handler that ends because of cancel counts as having finished
 	s.cancel()
-	s.queue.release(s.consumer, true)
 	return fmt.Errorf("close subscription of %s: not finished: %w", s.queue.settings.Name, ctx.Err())
 }
 
