@@ -1,0 +1,165 @@
+package announce_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+)
+
+// registry is a database that may be away, or forget.
+type registry struct {
+	mu     sync.Mutex
+	err    error
+	record *control.MediaServer
+	beats  int
+}
+
+func (r *registry) Register(_ context.Context, server control.MediaServer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		server.Status = control.StatusUp
+		r.record = &server
+	}
+	return r.err
+}
+
+func (r *registry) Heartbeat(
+	_ context.Context, _ control.MediaServerID, instance control.InstanceID, load control.Load, at time.Time,
+) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.err != nil:
+		return r.err
+	case r.record == nil || r.record.Instance != instance:
+		return store.ErrGuard
+	}
+	r.beats++
+	r.record.Load, r.record.HeartbeatAt = load, at
+	return nil
+}
+
+func (r *registry) SetStatus(
+	_ context.Context, _ control.MediaServerID, instance control.InstanceID, status control.Status,
+) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.record == nil || r.record.Instance != instance {
+		return store.ErrGuard
+	}
+	r.record.Status = status
+	return r.err
+}
+
+func (r *registry) Get(context.Context, control.MediaServerID) (control.MediaServer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.record == nil {
+		return control.MediaServer{}, store.ErrNotFound
+	}
+	return *r.record, r.err
+}
+
+func (r *registry) change(f func(*registry)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r)
+}
+
+// registered runs a registration in the bubble of a test.
+func registered(t *testing.T, r *registry) (*announce.Registration, context.CancelFunc, <-chan error) {
+	t.Helper()
+	var bytes uint64
+	stats := func() media.Stats {
+		bytes += 1000
+		return media.Stats{Pipelines: 2, BytesIn: bytes, BytesOut: 2 * bytes}
+	}
+	registration := announce.NewRegistration(r, control.MediaServer{ID: "m", Instance: "i1"}, stats, silent())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- registration.Run(ctx) }()
+	return registration, cancel, ended
+}
+
+func TestRegistration_BeatsAndSaysGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registry{}
+		registration, cancel, ended := registered(t, r)
+		time.Sleep(10*time.Second + time.Millisecond)
+		if err := registration.Ready(t.Context()); err != nil || r.beats != 10 {
+			t.Errorf("%d beats, %v", r.beats, err)
+		}
+		if load := r.record.Load; load.BitrateIn != 8000 || load.BitrateOut != 16000 || load.Pipelines != 2 {
+			t.Errorf("load %+v", load)
+		}
+		cancel()
+		if err := <-ended; err != nil || r.record.Status != control.StatusDown {
+			t.Errorf("%v, %+v", err, r.record)
+		}
+	})
+}
+
+func TestRegistration_OutlastsTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registry{err: errors.New("away")}
+		registration, cancel, ended := registered(t, r)
+		time.Sleep(time.Minute)
+		if registration.Ready(t.Context()) == nil {
+			t.Error("ready without a registration")
+		}
+		r.change(func(r *registry) { r.err = nil })
+		time.Sleep(5 * time.Second)
+		r.change(func(r *registry) { r.err = errors.New("away again") })
+		time.Sleep(time.Minute)
+		r.change(func(r *registry) { r.err = nil })
+		before := r.beats
+		time.Sleep(5 * time.Second)
+		if registration.Ready(t.Context()) != nil || r.beats < before+4 {
+			t.Errorf("%d beats after the outage", r.beats-before)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestRegistration_ComesBackWhenForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registry{}
+		_, cancel, ended := registered(t, r)
+		time.Sleep(2 * time.Second)
+		r.change(func(r *registry) { r.record = nil })
+		time.Sleep(2 * time.Second)
+		r.change(func(r *registry) {
+			if r.record == nil || r.record.Instance != "i1" {
+				t.Errorf("record %+v", r.record)
+			}
+		})
+		cancel()
+		<-ended
+	})
+}
+
+func TestRegistration_YieldsToNewInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registry{}
+		registration, cancel, ended := registered(t, r)
+		defer cancel()
+		time.Sleep(time.Second)
+		r.change(func(r *registry) { r.record = &control.MediaServer{ID: "m", Instance: "i2", Status: control.StatusUp} })
+		if err := <-ended; !errors.Is(err, announce.ErrReplaced) || registration.Ready(t.Context()) == nil {
+			t.Errorf("ended with %v", err)
+		}
+		if r.record.Status != control.StatusUp {
+			t.Error("the newer instance was marked as down")
+		}
+	})
+}
