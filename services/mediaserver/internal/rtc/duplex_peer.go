@@ -58,8 +58,8 @@ func (p *DuplexPeer) Answer(ctx context.Context, offer *Description) (string, er
 	return p.setLocal(ctx, func() (webrtc.SessionDescription, error) { return p.pc.CreateAnswer(nil) })
 }
 
-// answerKind prepares the first m-line of a kind: the server's own order of codecs, so that endpoints that are connected
-// later agree, and the outgoing track.
+// answerKind prepares the first m-line of a kind: the server's own order of codecs, so that endpoints that are
+// connected later agree, and the outgoing track.
 func (p *DuplexPeer) answerKind(offer *Description, kind string, sink *Sink) error {
 	at := slices.IndexFunc(offer.Media, func(m Media) bool { return m.Kind == kind && !m.Rejected })
 	if at < 0 {

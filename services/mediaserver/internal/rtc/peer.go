@@ -194,7 +194,8 @@ func candidateUfrag(c control.Candidate) string {
 	return ""
 }
 
-// CheckCandidate reports whether the text is a candidate (RFC 8839 section 5.1). The empty one, which marks the end, is.
+// CheckCandidate reports whether the text is a candidate (RFC 8839 section 5.1). The empty one, which marks the end,
+// is.
 func CheckCandidate(c control.Candidate) error {
 	text := strings.TrimPrefix(strings.TrimSpace(c.Candidate), "candidate:")
 	if text == "" {
