@@ -63,7 +63,7 @@ func TestCall(t *testing.T) {
 			ann.sees("Bob <b>&")
 			ann.sees("Cat")
 			bob.sees("Ann")
-			cat.hears("Ann")
+			bob.hears("Ann")
 		}},
 		{"who leaves is gone for the others", func() {
 			cat.click("leave")

@@ -56,5 +56,7 @@ function tone(frequency) {
   const out = new MediaStreamAudioDestinationNode(context);
   oscillator.connect(gain).connect(out);
   oscillator.start();
+  // Browsers make no sound on a page that nobody has touched.
+  addEventListener('pointerdown', () => context.resume().catch(() => {}), { once: true });
   return { track: out.stream.getAudioTracks()[0], close: () => context.close() };
 }
