@@ -1,5 +1,5 @@
-// Package iceconfig is the setting of the STUN and TURN servers that clients are told to use. REST replicas put them into
-// the answer to a join, Wrappers into user messages, so both embed [Config]. It knows neither.
+// Package iceconfig is the setting of the STUN and TURN servers that clients are told to use. REST replicas put them
+// into the answer to a join, Wrappers into user messages, so both embed [Config]. It knows neither.
 package iceconfig
 
 import (
@@ -7,6 +7,8 @@ import (
 )
 
 // Config are the settings of ICE servers. Username and credential are for the TURN servers among the URLs.
+//
+//nolint:lll // one flag, one line
 type Config struct {
 	Server     []string `name:"ice-server" env:"ORKESTRO_ICE_SERVER" help:"STUN or TURN URLs that clients are told to use (RFC 7064, RFC 7065), repeatable or comma separated."`
 	Username   string   `name:"ice-username" env:"ORKESTRO_ICE_USERNAME" help:"User name for the TURN servers."`

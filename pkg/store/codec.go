@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/bsoncodec"
 	"go.mongodb.org/mongo-driver/bson/bsonrw"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 
 	"github.com/orkestro/orkestro/pkg/control"
 )
@@ -61,14 +60,14 @@ func decodeDuration(_ bsoncodec.DecodeContext, r bsonrw.ValueReader, v reflect.V
 }
 
 func readString(r bsonrw.ValueReader) (string, error) {
-	if r.Type() != bsontype.String {
+	if r.Type() != bson.TypeString {
 		return "", fmt.Errorf("store: a string was expected, not %s", r.Type())
 	}
 	return r.ReadString()
 }
 
-// attach completes a session that was read: endpoints of the present epoch get the pipeline they are in, so that they can
-// be used, and users that are being taken out are set apart.
+// attach completes a session that was read: endpoints of the present epoch get the pipeline they are in, so that they
+// can be used, and users that are being taken out are set apart.
 func attach(s *control.Session) {
 	users := s.Users
 	s.Users = make([]control.User, 0, len(users))

@@ -44,8 +44,8 @@ func (n *Negotiations) StoreAnswer(
 		})
 }
 
-// StoreOffer keeps the server's offer seq on connection c, the first of a join and epoch in place of what was there before.
-// Errors: [ErrGuard] when this or a later one is there already.
+// StoreOffer keeps the server's offer seq on connection c, the first of a join and epoch in place of what was there
+// before. Errors: [ErrGuard] when this or a later one is there already.
 func (n *Negotiations) StoreOffer(
 	ctx context.Context, session control.SessionID, c control.Connection, seq int64, sdp string, now time.Time,
 ) error {

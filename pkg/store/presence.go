@@ -49,4 +49,6 @@ func (p *Presence) RemoveSession(ctx context.Context, session control.SessionID)
 	return coded(fmt.Sprintf("forget the presence of session %s", session), err)
 }
 
-func presenceID(session control.SessionID, user control.UserID) string { return string(session) + "/" + string(user) }
+func presenceID(session control.SessionID, user control.UserID) string {
+	return string(session) + "/" + string(user)
+}

@@ -11,8 +11,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Sessions is the collection "sessions". Every method that writes returns [ErrGuard] when its guard does not match. Safe
-// for concurrent use.
+// Sessions is the collection "sessions". Every method that writes returns [ErrGuard] when its guard does not match.
+// Safe for concurrent use.
 type Sessions struct{ c *mongo.Collection }
 
 // Get reads one session, in whatever state it is. Errors: [ErrNotFound].
@@ -71,8 +71,8 @@ func (s *Sessions) MarkClosed(ctx context.Context, id control.SessionID, now, ex
 		bson.M{"$set": bson.M{"state": control.SessionClosed, "closedAt": now, "expireAt": expireAt}})
 }
 
-// update is one guarded update of one session; doing and the id say in an error what was being done. Array filters go by
-// the names u (user), c (connection) and s (stream).
+// update is one guarded update of one session; doing and the id say in an error what was being done. Array filters go
+// by the names u (user), c (connection) and s (stream).
 func (s *Sessions) update(
 	ctx context.Context, doing string, id control.SessionID, guard, update bson.M, arrayFilters ...any,
 ) error {

@@ -30,8 +30,8 @@ func (s *Sessions) SetEndpoint(
 		bson.M{"endpoint": endpoint, "state": control.ConnectionNew, "stateSeq": int64(0), "changedAt": now})
 }
 
-// SetAnswered says that offer seq of the publish connection c, as it was read, was answered, and what the user publishes
-// from then on. rev is the user's StreamsRev as it was read.
+// SetAnswered says that offer seq of the publish connection c, as it was read, was answered, and what the user
+// publishes from then on. rev is the user's StreamsRev as it was read.
 func (s *Sessions) SetAnswered(
 	ctx context.Context, id control.SessionID, c control.Connection, seq int64, streams []control.Stream, rev int64,
 ) error {
@@ -78,8 +78,8 @@ func (s *Sessions) ClearStopped(ctx context.Context, id control.SessionID, c con
 		connectionFilter(c), userFilter(c.User, c.Join))
 }
 
-// SetRequested stores that request by, an offer or a stop, is the last word about subscribe connection c: state is closed
-// for a stop. A request that came before by loses.
+// SetRequested stores that request by, an offer or a stop, is the last word about subscribe connection c: state is
+// closed for a stop. A request that came before by loses.
 func (s *Sessions) SetRequested(
 	ctx context.Context, id control.SessionID, c control.Connection, by string, state control.ConnectionState,
 ) error {

@@ -20,9 +20,9 @@ func (s *Sessions) AddUser(ctx context.Context, id control.SessionID, user contr
 		bson.M{"$push": bson.M{"users": user}, "$set": bson.M{"emptySince": nil}})
 }
 
-// Rejoin begins a new presence of a user that is there under the join replaces: user's Join, at which its name, metadata
-// and permissions are only taken when profile is set. What it published and its connections stay until [Sessions.DropOldJoin],
-// so that they can be found and ended.
+// Rejoin begins a new presence of a user that is there under the join replaces: user's Join, at which its name,
+// metadata and permissions are only taken when profile is set. What it published and its connections stay until
+// [Sessions.DropOldJoin], so that they can be found and ended.
 func (s *Sessions) Rejoin(
 	ctx context.Context, id control.SessionID, replaces control.JoinID, user control.User, profile bool,
 ) error {

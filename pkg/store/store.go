@@ -91,8 +91,8 @@ func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, read
 // Close disconnects.
 func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
 
-// coded turns a driver error into one with a code: nothing found and lost guards stay as they are, what trying again may
-// mend becomes unavailable.
+// coded turns a driver error into one with a code: nothing found and lost guards stay as they are, what trying again
+// may mend becomes unavailable.
 func coded(doing string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrGuard), errors.Is(err, ErrNotFound):

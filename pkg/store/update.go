@@ -12,8 +12,8 @@ import (
 // byID is the filter for one document; guards are appended to it.
 func byID[ID ~string](id ID) bson.D { return bson.D{{Key: "_id", Value: string(id)}} }
 
-// updateOne is a guarded partial update: [ErrGuard] when the filter matches nothing. Filters of array elements are given
-// in the order of their use.
+// updateOne is a guarded partial update: [ErrGuard] when the filter matches nothing. Filters of array elements are
+// given in the order of their use.
 func updateOne(
 	ctx context.Context, c *mongo.Collection, doing string, filter, update any, arrayFilters ...any,
 ) error {

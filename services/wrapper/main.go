@@ -30,11 +30,11 @@ func main() {
 }
 
 func run(cfg app.Config) error {
-	log, err := logging.New(os.Stderr, cfg.Log)
+	logger, err := logging.New(os.Stderr, cfg.Log)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return app.Run(ctx, cfg, app.Deps{}, log)
+	return app.Run(ctx, cfg, app.Deps{}, logger)
 }

@@ -32,56 +32,56 @@ type Deps struct {
 	Listening func(address string) // called once probes are answered; nil: nobody is told
 }
 
-// Run is a Wrapper until ctx ends or something fails. It starts although broker and database are not there yet, and is not
-// ready meanwhile. It stops in the order of the flow of data: no more requests, those in hand finished, watchers, broker,
-// store.
-func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
+// Run is a Wrapper until ctx ends or something fails. It starts although broker and database are not there yet, and is
+// not ready meanwhile. It stops in the order of the flow of data: no more requests, those in hand finished, watchers,
+// broker, store.
+func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	if cfg.ID == "" {
 		cfg.ID = defaultID()
 	}
-	log = log.With(slog.String(logging.KeyReplica, cfg.ID))
-	probes, err := openProbes(ctx, cfg.Listen, log)
+	logger = logger.With(slog.String(logging.KeyReplica, cfg.ID))
+	probes, err := openProbes(ctx, cfg.Listen, logger)
 	if err != nil {
 		return err
 	}
-	log.Info("listening", slog.String("address", probes.address))
+	logger.Info("listening", slog.String("address", probes.address))
 	if deps.Listening != nil {
 		deps.Listening(probes.address)
 	}
-	return errors.Join(runBehind(ctx, probes, cfg, deps, log), probes.close())
+	return errors.Join(runBehind(ctx, probes, cfg, deps, logger), probes.close())
 }
 
 // runBehind opens what the Wrapper needs and runs it.
-func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, log *slog.Logger) error {
+func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logger *slog.Logger) error {
 	messages := deps.Broker
 	if messages == nil {
-		opened, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "wrapper " + cfg.ID}, log)
+		opened, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "wrapper " + cfg.ID}, logger)
 		if err != nil {
 			return fmt.Errorf("open the broker: %w", err)
 		}
-		defer closeLogged(log, "broker", opened.Close)
+		defer closeLogged(logger, "broker", opened.Close)
 		messages = opened
 	}
-	database, err := openStore(ctx, cfg, log)
+	database, err := openStore(ctx, cfg, logger)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped before the database came
+			return nil // stopped before the database came
 		}
 		return err
 	}
-	defer closeLogged(log, "database", func() error {
+	defer closeLogged(logger, "database", func() error {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return database.Close(closing)
 	})
-	return newWrapper(cfg, messages, database, log).run(ctx, probes)
+	return newWrapper(cfg, messages, database, logger).run(ctx, probes)
 }
 
 // openStore tries until the database is there.
-func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
 	pause := openBackoffMin
 	for {
 		database, err := store.Open(ctx, cfg.MongoURL, cfg.MongoDatabase)
@@ -91,7 +91,7 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store,
 		if control.CodeOf(err) != control.CodeUnavailable {
 			return nil, fmt.Errorf("open the database: %w", err)
 		}
-		log.Warn("the database is not there yet", slog.Any(logging.KeyError, err))
+		logger.Warn("the database is not there yet", slog.Any(logging.KeyError, err))
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -101,9 +101,9 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store,
 	}
 }
 
-func closeLogged(log *slog.Logger, what string, closing func() error) {
+func closeLogged(logger *slog.Logger, what string, closing func() error) {
 	if err := closing(); err != nil {
-		log.Warn("not closed cleanly", slog.String("what", what), slog.Any(logging.KeyError, err))
+		logger.Warn("not closed cleanly", slog.String("what", what), slog.Any(logging.KeyError, err))
 	}
 }
 

@@ -30,7 +30,7 @@ type probes struct {
 	serving  sync.WaitGroup
 }
 
-func openProbes(ctx context.Context, address string, log *slog.Logger) (*probes, error) {
+func openProbes(ctx context.Context, address string, logger *slog.Logger) (*probes, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -42,7 +42,7 @@ func openProbes(ctx context.Context, address string, log *slog.Logger) (*probes,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.server = &http.Server{
 		Handler:           health.Handler(p.registry, health.Check{Name: "wrapper", Check: p.check}),
-		ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	p.serving.Go(func() {
 		if err := p.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -38,9 +38,9 @@ type wrapper struct {
 	log    *slog.Logger
 }
 
-func newWrapper(cfg Config, messages broker.Broker, database *store.Store, log *slog.Logger) *wrapper {
-	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout}, log)
-	return &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: log}
+func newWrapper(cfg Config, messages broker.Broker, database *store.Store, logger *slog.Logger) *wrapper {
+	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout}, logger)
+	return &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: logger}
 }
 
 // run works until ctx ends or the probes fail.

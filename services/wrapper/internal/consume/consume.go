@@ -1,5 +1,5 @@
-// Package consume turns deliveries into calls of the session logic: it decodes the body, bounds the time, answers whoever
-// waits for a reply, and says what becomes of a delivery that failed. It decides nothing about sessions.
+// Package consume turns deliveries into calls of the session logic: it decodes the body, bounds the time, answers
+// whoever waits for a reply, and says what becomes of a delivery that failed. It decides nothing about sessions.
 package consume
 
 import (
@@ -39,10 +39,10 @@ type Consumer struct {
 }
 
 // New is a consumer that calls s.
-func New(cfg Config, s *session.Service, sender Sender, metrics *Metrics, log *slog.Logger) *Consumer {
+func New(cfg Config, s *session.Service, sender Sender, metrics *Metrics, logger *slog.Logger) *Consumer {
 	return &Consumer{
 		cfg: cfg, routes: routes(s), sender: sender, metrics: metrics,
-		log: log.With(slog.String(logging.KeyComponent, "consume")),
+		log: logger.With(slog.String(logging.KeyComponent, "consume")),
 	}
 }
 

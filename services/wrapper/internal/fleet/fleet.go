@@ -24,8 +24,8 @@ type Fleet struct {
 	servers map[control.MediaServerID]sight
 }
 
-// sight is one server as it was last seen. At is when its heartbeat was last seen to change, by our own clock: clocks of
-// two machines do not agree.
+// sight is one server as it was last seen. At is when its heartbeat was last seen to change, by our own clock: clocks
+// of two machines do not agree.
 type sight struct {
 	server control.MediaServer
 	at     time.Time
@@ -116,8 +116,8 @@ func (f *Fleet) Server(id control.MediaServerID) (control.MediaServer, bool) {
 	return s.server, found
 }
 
-// Connect is the connection to a server. Errors: unavailable when it cannot be reached, or another instance than the one
-// that is registered answers.
+// Connect is the connection to a server. Errors: unavailable when it cannot be reached, or another instance than the
+// one that is registered answers.
 func (f *Fleet) Connect(ctx context.Context, id control.MediaServerID) (*mediaclient.Client, error) {
 	server, found := f.Server(id)
 	if !found {

@@ -1,5 +1,6 @@
-// Package liveness notices that a media server is lost, within two seconds, and has its sessions rebuilt. A Wrapper keeps
-// a connection to every server: a process that dies closes it at once, a machine that dies stops answering its pings.
+// Package liveness notices that a media server is lost, within two seconds, and has its sessions rebuilt. A Wrapper
+// keeps a connection to every server: a process that dies closes it at once, a machine that dies stops answering its
+// pings.
 //
 //	connection ends ---> dial again ---> the same instance answers: well
 //	                        |----------> another instance answers, or the port is closed: lost
@@ -69,10 +70,10 @@ type instance struct {
 }
 
 // New is a monitor; Run starts it.
-func New(f Fleet, d Dialer, servers *store.MediaServers, r Rebuilder, log *slog.Logger) *Monitor {
+func New(f Fleet, d Dialer, servers *store.MediaServers, r Rebuilder, logger *slog.Logger) *Monitor {
 	return &Monitor{
 		fleet: f, dialer: d, servers: servers, rebuilder: r,
-		log: log.With(slog.String(logging.KeyComponent, "liveness")), watched: map[instance]context.CancelFunc{},
+		log: logger.With(slog.String(logging.KeyComponent, "liveness")), watched: map[instance]context.CancelFunc{},
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package placement chooses the media server for a pipeline: filters that say why a server is out, then a ranking of the
-// rest. The session logic calls it. It does no I/O: it is given the servers as they were last seen, and whoever uses the
-// choice has it confirmed by the store.
+// Package placement chooses the media server for a pipeline: filters that say why a server is out, then a ranking of
+// the rest. The session logic calls it. It does no I/O: it is given the servers as they were last seen, and whoever
+// uses the choice has it confirmed by the store.
 package placement
 
 import (
@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// HeartbeatLimit: a server that was silent for longer gets no new pipelines. Three heartbeats, of one second each.
+	// HeartbeatLimit is how long a server may be silent: one that was silent for longer gets no
+	// new pipelines. Three heartbeats, of one second each.
 	HeartbeatLimit = 3 * time.Second
 	// RetryAfter is when asking again makes sense if there is no room: after the next heartbeats.
 	RetryAfter = 2 * time.Second

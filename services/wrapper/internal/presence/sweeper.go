@@ -45,8 +45,8 @@ type Sweeper struct {
 }
 
 // New is a sweeper; Run starts it.
-func New(cfg Config, st *store.Store, b Broker, log *slog.Logger) *Sweeper {
-	return &Sweeper{cfg: cfg, store: st, broker: b, log: log.With(slog.String(logging.KeyComponent, "presence"))}
+func New(cfg Config, st *store.Store, b Broker, logger *slog.Logger) *Sweeper {
+	return &Sweeper{cfg: cfg, store: st, broker: b, log: logger.With(slog.String(logging.KeyComponent, "presence"))}
 }
 
 // Run sweeps until ctx ends.

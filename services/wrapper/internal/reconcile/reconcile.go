@@ -1,6 +1,6 @@
 // Package reconcile mends what fell between two processes: sessions whose pipeline is lost, pipelines that no session
-// wants, servers that were given up and are back. Package liveness calls it when a server is lost; a slow loop finds the
-// rest. It only asks: rebuilds go through the session's queue.
+// wants, servers that were given up and are back. Package liveness calls it when a server is lost; a slow loop finds
+// the rest. It only asks: rebuilds go through the session's queue.
 package reconcile
 
 import (
@@ -61,11 +61,11 @@ type Reconciler struct {
 
 // New is a reconciler that looks every so often; Run starts it. replica is the id of this Wrapper, for the audit.
 func New(
-	every time.Duration, replica string, st *store.Store, f Fleet, c Connect, s Sender, log *slog.Logger,
+	every time.Duration, replica string, st *store.Store, f Fleet, c Connect, s Sender, logger *slog.Logger,
 ) *Reconciler {
 	return &Reconciler{
 		every: every, replica: replica, store: st, fleet: f, connect: c, sender: s,
-		log: log.With(slog.String(logging.KeyComponent, "reconcile")),
+		log: logger.With(slog.String(logging.KeyComponent, "reconcile")),
 	}
 }
 
@@ -163,8 +163,8 @@ func (r *Reconciler) ask(ctx context.Context, sess store.SessionSummary, gone bo
 	return err
 }
 
-// pipelines compares what a server has with what sessions want. The sessions are read first, so that a pipeline that one
-// of them has and the server has not is gone indeed.
+// pipelines compares what a server has with what sessions want. The sessions are read first, so that a pipeline that
+// one of them has and the server has not is gone indeed.
 func (r *Reconciler) pipelines(ctx context.Context, server control.MediaServer) error {
 	sessions, err := r.store.Sessions.OnServer(ctx, server.ID)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-// Create inserts a session, with its queue and exchange there before anybody can see it. Errors: conflict for an id that
-// another request has taken.
+// Create inserts a session, with its queue and exchange there before anybody can see it. Errors: conflict for an id
+// that another request has taken.
 func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
 	r.Session = b.ID
 	now := time.Now().UTC()

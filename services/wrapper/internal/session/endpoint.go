@@ -24,8 +24,8 @@ type live struct {
 	media Media
 }
 
-// ensureEndpoint gives a user the connection of that kind, with an endpoint, if there is none. The endpoint's id is stored
-// before anything is done with it. Errors: those of inEpoch, unavailable.
+// ensureEndpoint gives a user the connection of that kind, with an endpoint, if there is none. The endpoint's id is
+// stored before anything is done with it. Errors: those of inEpoch, unavailable.
 func (s *Service) ensureEndpoint(
 	ctx context.Context, r Request, p message.Presence, kind control.ConnectionKind, epoch int64,
 ) (live, error) {
@@ -112,8 +112,8 @@ func (s *Service) storeEndpoint(
 	})
 }
 
-// releaseUnwanted releases an endpoint that was made for a user that left or rejoined meanwhile. One that another Wrapper
-// has stored is the same one: it stays.
+// releaseUnwanted releases an endpoint that was made for a user that left or rejoined meanwhile. One that another
+// Wrapper has stored is the same one: it stays.
 func (s *Service) releaseUnwanted(ctx context.Context, r Request, l live, id string) {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil || sess.Epoch != l.sess.Epoch {

@@ -13,7 +13,8 @@ import (
 	"github.com/orkestro/orkestro/services/wrapper/internal/session"
 )
 
-// mediaServer is a media server as package mediaapi promises it: every call is idempotent. It counts what had an effect.
+// mediaServer is a media server as package mediaapi promises it: every call is idempotent. It counts what had an
+// effect.
 type mediaServer struct {
 	id control.MediaServerID
 

@@ -16,13 +16,12 @@ import (
 // conflict when the session is full, or when another join or leave of the same user was faster than this one expected;
 // no_capacity when a pipeline is needed and no media server takes it: nothing is stored then.
 func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message.Joined, error) {
-	sess, err := s.admit(ctx, r, b)
-	if err != nil {
+	if err := s.admit(ctx, r, b); err != nil {
 		return nil, err
 	}
 	p := message.Presence{User: b.User, Join: control.JoinID(r.ID)}
 	if b.Replaces != "" {
-		if err := s.endOldJoins(ctx, r, sess, p); err != nil {
+		if err := s.endOldJoins(ctx, r, p); err != nil {
 			return nil, err
 		}
 	}
@@ -39,30 +38,30 @@ func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message
 	return &message.Joined{User: *user, Rejoined: b.Replaces != "", Epoch: sess.Epoch}, nil
 }
 
-// admit stores the user under its new join and gives the session as it is then.
-func (s *Service) admit(ctx context.Context, r Request, b message.Join) (*control.Session, error) {
+// admit stores the user under its new join.
+func (s *Service) admit(ctx context.Context, r Request, b message.Join) error {
 	for range guardTries {
 		sess, err := s.active(ctx, r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if user := sess.User(b.User); user != nil && user.Join == control.JoinID(r.ID) {
-			return sess, nil // this request was delivered before
+			return nil // this request was delivered before
 		}
 		if err := s.finishLeaving(ctx, r, sess, b.User); err != nil {
-			return nil, err
+			return err
 		}
 		if err := checkPlace(sess, b); err != nil {
-			return nil, err
+			return err
 		}
 		if sess, err = s.ensurePipeline(ctx, r, sess); err != nil {
-			return nil, err
+			return err
 		}
 		if err := s.enter(ctx, r, sess, b); !errors.Is(err, store.ErrGuard) && err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, errBusy
+	return errBusy
 }
 
 // checkPlace refuses what the guards of the store would refuse anyway, before a pipeline is made for it.
@@ -105,9 +104,9 @@ func (s *Service) enter(ctx context.Context, r Request, sess *control.Session, b
 	return err
 }
 
-// endOldJoins ends what the user had under earlier joins: everybody is told that its streams are gone, its endpoints are
-// released, and only then are they forgotten.
-func (s *Service) endOldJoins(ctx context.Context, r Request, sess *control.Session, p message.Presence) error {
+// endOldJoins ends what the user had under earlier joins: everybody is told that its streams are gone, its endpoints
+// are released, and only then are they forgotten.
+func (s *Service) endOldJoins(ctx context.Context, r Request, p message.Presence) error {
 	sess, user, err := s.present(ctx, r, p)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 // Protocol).
 var ErrObjectGone = errors.New("session: the media server has no such object")
 
-// Media is one media server. Every call is idempotent (package mediaapi). Errors: [ErrObjectGone]; invalid for an SDP or
-// candidate that the server refuses; no_capacity; unavailable and timeout when it could not be asked.
+// Media is one media server. Every call is idempotent (package mediaapi). Errors: [ErrObjectGone]; invalid for an SDP
+// or candidate that the server refuses; no_capacity; unavailable and timeout when it could not be asked.
 type Media interface {
 	Pipelines
 	Endpoints

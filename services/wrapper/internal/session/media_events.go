@@ -45,8 +45,8 @@ func (s *Service) MediaCandidate(ctx context.Context, r Request, b message.Media
 	})
 }
 
-// MediaState stores the state of a connection and tells its user. One that failed counts; a user whose connections failed
-// too often in a row is removed.
+// MediaState stores the state of a connection and tells its user. One that failed counts; a user whose connections
+// failed too often in a row is removed.
 func (s *Service) MediaState(ctx context.Context, r Request, b message.MediaState) error {
 	_, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
@@ -95,8 +95,8 @@ func (s *Service) tellState(
 // ReasonTimeout removes a user that was not heard of for its grace time, or whose connections failed too often.
 const ReasonTimeout = "timeout"
 
-// eventOf finds the connection that an event is about. nil without an error: it is of a connection that is over, or whose
-// endpoint was replaced. An endpoint that is not stored yet is worth another try.
+// eventOf finds the connection that an event is about. nil without an error: it is of a connection that is over, or
+// whose endpoint was replaced. An endpoint that is not stored yet is worth another try.
 func (s *Service) eventOf(
 	ctx context.Context, r Request, e message.EndpointEvent,
 ) (*control.Session, *control.Connection, error) {

@@ -18,8 +18,8 @@ import (
 // placeTries bounds how many servers are tried for one pipeline.
 const placeTries = 8
 
-// ensurePipeline gives the session a pipeline on a server that lives, if it has none, and returns the session with it. A
-// pipeline that is lost is replaced under the next epoch; a rebuild, queued before that, sees to the users.
+// ensurePipeline gives the session a pipeline on a server that lives, if it has none, and returns the session with it.
+// A pipeline that is lost is replaced under the next epoch; a rebuild, queued before that, sees to the users.
 func (s *Service) ensurePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
 	if sess.Pipeline != nil {
 		lost, err := s.lost(ctx, *sess.Pipeline)
@@ -158,8 +158,8 @@ func (s *Service) lost(ctx context.Context, ref control.PipelineRef) (bool, erro
 	}
 }
 
-// queueRebuild asks for the rebuild of the session's present pipeline. gone says that its server is up and does not have
-// it.
+// queueRebuild asks for the rebuild of the session's present pipeline. gone says that its server is up and does not
+// have it.
 func (s *Service) queueRebuild(ctx context.Context, r Request, sess *control.Session, gone bool) error {
 	return s.toSession(ctx, r, RebuildID(sess.ID, sess.Epoch), message.TypeRebuild, message.Rebuild{
 		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: ReasonServerDown,

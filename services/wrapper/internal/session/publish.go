@@ -12,8 +12,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-// Publish answers an offer. A seq that was answered, or refused, gets the same again; one whose predecessor is still being
-// handled is tried again later. Errors: forbidden, stale_epoch, invalid for SDP that the media server refuses.
+// Publish answers an offer. A seq that was answered, or refused, gets the same again; one whose predecessor is still
+// being handled is tried again later. Errors: forbidden, stale_epoch, invalid for SDP that the media server refuses.
 func (s *Service) Publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
 	answered, err := s.publish(ctx, r, b)
 	if errors.Is(err, store.ErrGuard) {
@@ -90,8 +90,8 @@ func (s *Service) answer(ctx context.Context, r Request, b message.Publish) (*me
 	return s.tellAnswer(ctx, r, sess, *user, b, processed.Answer)
 }
 
-// storeStreams is the one guarded update of an offer. What is gone is announced before it: the media server has dropped it
-// already, and afterwards nobody would know.
+// storeStreams is the one guarded update of an offer. What is gone is announced before it: the media server has dropped
+// it already, and afterwards nobody would know.
 func (s *Service) storeStreams(
 	ctx context.Context, r Request, l live, seq int64, published []mediaapi.PublishedStream, base string,
 ) error {

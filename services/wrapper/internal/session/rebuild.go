@@ -12,9 +12,9 @@ import (
 // ReasonServerDown is why a pipeline is replaced whose server was lost.
 const ReasonServerDown = "server-down"
 
-// Rebuild replaces a pipeline that is lost. Users are told that it is gone and, when the next one is there, to offer again
-// under its epoch; what they subscribe with is made at once. A session whose pipeline is well, or that has moved on
-// further, needs nothing.
+// Rebuild replaces a pipeline that is lost. Users are told that it is gone and, when the next one is there, to offer
+// again under its epoch; what they subscribe with is made at once. A session whose pipeline is well, or that has moved
+// on further, needs nothing.
 func (s *Service) Rebuild(ctx context.Context, r Request, b message.Rebuild) error {
 	sess, err := s.active(ctx, r)
 	if err != nil || sess.Epoch > b.Epoch+1 {

@@ -4,8 +4,8 @@
 //
 // A method reads the session, checks that the request is of the user's present join and epoch, calls the media server
 // (whose calls are idempotent too), makes one guarded update, and then tells the users. What a repeated delivery has to
-// find is in the session document: a user that leaves stays marked until everybody has been told, a stream keeps the ids
-// of the messages about it. Message ids are derived, so that a repeated message has the id of the first.
+// find is in the session document: a user that leaves stays marked until everybody has been told, a stream keeps the
+// ids of the messages about it. Message ids are derived, so that a repeated message has the id of the first.
 //
 // It knows neither how messages arrive nor how a media server is reached.
 package session
@@ -60,10 +60,10 @@ type Service struct {
 }
 
 // New is a service over its dependencies.
-func New(cfg Config, st *store.Store, b Broker, fleet Fleet, metrics *Metrics, log *slog.Logger) *Service {
+func New(cfg Config, st *store.Store, b Broker, fleet Fleet, metrics *Metrics, logger *slog.Logger) *Service {
 	return &Service{
 		cfg: cfg, store: st, broker: b, fleet: fleet, metrics: metrics,
-		log: log.With(slog.String(logging.KeyComponent, "session")),
+		log: logger.With(slog.String(logging.KeyComponent, "session")),
 	}
 }
 
@@ -130,8 +130,8 @@ func (s *Service) inEpoch(
 	return sess, user, err
 }
 
-// failed tells the user of a request that will not be tried again why, and passes err on. A stale epoch is answered with
-// the present one.
+// failed tells the user of a request that will not be tried again why, and passes err on. A stale epoch is answered
+// with the present one.
 func (s *Service) failed(ctx context.Context, r Request, p message.Presence, err error) error {
 	if err == nil || Retryable(err) && !r.Last {
 		return err

@@ -15,17 +15,17 @@ import (
 	"github.com/orkestro/orkestro/services/wrapper/internal/session"
 )
 
-func wantTypes(t testing.TB, list []message.UserMessage, types ...string) {
-	t.Helper()
+func wantTypes(tb testing.TB, list []message.UserMessage, types ...string) {
+	tb.Helper()
 	if diff := cmp.Diff(types, distinct(list)); diff != "" {
-		t.Fatalf("messages (-want +got):\n%s", diff)
+		tb.Fatalf("messages (-want +got):\n%s", diff)
 	}
 }
 
-func wantCode(t testing.TB, err error, code control.Code) {
-	t.Helper()
+func wantCode(tb testing.TB, err error, code control.Code) {
+	tb.Helper()
 	if control.CodeOf(err) != code {
-		t.Fatalf("got %v, want %s", err, code)
+		tb.Fatalf("got %v, want %s", err, code)
 	}
 }
 
@@ -48,15 +48,13 @@ func TestJoin_TellsTheUserFirst(t *testing.T) {
 	w.join("a")
 	wantTypes(t, w.told("a"), "joined", "user-joined")
 	must(t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, "b")))
-	var joined *message.Joined
 	must(t, w.twice(func(s *session.Service) error {
-		var err error
-		joined, err = s.Join(w.ctx, request("join-b"), message.Join{User: "b", Permissions: all()})
+		joined, err := s.Join(w.ctx, request("join-b"), message.Join{User: "b", Permissions: all()})
+		if err == nil && (joined.Epoch != 1 || joined.Rejoined || joined.User.Join != "join-b") {
+			return fmt.Errorf("got %+v", joined)
+		}
 		return err
 	}))
-	if joined.Epoch != 1 || joined.Rejoined || joined.User.Join != "join-b" {
-		t.Fatalf("got %+v", joined)
-	}
 	list := w.told("b")
 	wantTypes(t, list, "joined", "user-joined")
 	if got := data[message.JoinedData](t, list, "joined"); len(got.Users) != 2 || got.Epoch != 1 {
@@ -178,10 +176,10 @@ func TestRejoin_EndsTheOldAndKeepsThePlace(t *testing.T) {
 }
 
 func (w *world) publish(p message.Presence, seq int64, sdp string) *message.Answered {
-	w.t.Helper()
+	w.tb.Helper()
 	answered, err := w.service[0].Publish(w.ctx, request(fmt.Sprintf("publish-%s-%d", p.User, seq)),
 		message.Publish{Presence: p, Epoch: w.session().Epoch, Seq: seq, SDP: sdp})
-	must(w.t, err)
+	must(w.tb, err)
 	return answered
 }
 
@@ -542,7 +540,9 @@ func TestRequests_SurviveDyingAtEveryStep(t *testing.T) {
 	for _, handle := range requests {
 		for steps := range 200 {
 			dying := newDying(w, steps)
-			if handle(w.ctx, dying.service()); !dying.died {
+			err := handle(w.ctx, dying.service())
+			if !dying.died {
+				must(t, err)
 				break
 			}
 		}

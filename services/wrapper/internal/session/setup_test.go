@@ -22,7 +22,7 @@ import (
 
 // world is two Wrappers' session logic on one store, one broker and two media servers.
 type world struct {
-	t       testing.TB
+	tb      testing.TB
 	ctx     context.Context
 	store   *store.Store
 	broker  *memory.Broker
@@ -38,19 +38,21 @@ func newWorld(t *testing.T) *world {
 	st, err := store.Open(t.Context(), url, database)
 	must(t, err)
 	t.Cleanup(func() { _ = st.Close(context.Background()) })
-	return worldOn(t, t.Context(), st)
+	return worldOn(t, st)
 }
 
-func worldOn(t testing.TB, ctx context.Context, st *store.Store) *world {
+func worldOn(tb testing.TB, st *store.Store) *world {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
-	w := &world{t: t, ctx: ctx, store: st, broker: memory.New(log)}
-	t.Cleanup(func() { _ = w.broker.Close() })
+	ctx := tb.Context()
+	w := &world{tb: tb, ctx: ctx, store: st, broker: memory.New(log)}
+	tb.Cleanup(func() { _ = w.broker.Close() })
 	w.fleet = &servers{byID: map[control.MediaServerID]*mediaServer{}, down: map[control.MediaServerID]bool{}}
 	for _, id := range []control.MediaServerID{"m1", "m2"} {
 		server := control.MediaServer{ID: id, Instance: "i", HeartbeatAt: time.Now()}
-		must(t, st.MediaServers.Register(ctx, server))
+		must(tb, st.MediaServers.Register(ctx, server))
 		server, err := st.MediaServers.Get(ctx, id)
-		must(t, err)
+		must(tb, err)
 		w.fleet.list = append(w.fleet.list, server)
 		w.fleet.byID[id] = newMediaServer(id)
 	}
@@ -61,25 +63,25 @@ func worldOn(t testing.TB, ctx context.Context, st *store.Store) *world {
 	return w
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 func request(id string) session.Request { return session.Request{ID: id, Session: sid} }
 
 func (w *world) create(maxUsers int) {
-	w.t.Helper()
+	w.tb.Helper()
 	_, err := w.service[0].Create(w.ctx, request("create"), message.CreateSession{ID: sid, MaxUsers: maxUsers})
-	must(w.t, err)
+	must(w.tb, err)
 }
 
 func (w *world) session() *control.Session {
-	w.t.Helper()
+	w.tb.Helper()
 	sess, err := w.store.Sessions.Get(w.ctx, sid)
-	must(w.t, err)
+	must(w.tb, err)
 	return sess
 }
 
@@ -89,23 +91,23 @@ func all() control.Permissions {
 
 // join lets a user join with the join id "join-<user>", and empties its queue.
 func (w *world) join(user control.UserID) message.Presence {
-	w.t.Helper()
+	w.tb.Helper()
 	id := "join-" + string(user)
-	must(w.t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, user)))
+	must(w.tb, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, user)))
 	_, err := w.service[0].Join(w.ctx, request(id), message.Join{User: user, Permissions: all()})
-	must(w.t, err)
+	must(w.tb, err)
 	return message.Presence{User: user, Join: control.JoinID(id)}
 }
 
 // told reads everything that is on a user's queue, and checks that ids repeat only with the same type.
 func (w *world) told(user control.UserID) []message.UserMessage {
-	w.t.Helper()
+	w.tb.Helper()
 	var list []message.UserMessage
 	for _, m := range w.drain(message.UserQueue(sid, user).Name) {
 		var told message.UserMessage
-		must(w.t, json.Unmarshal(m.Body, &told))
+		must(w.tb, json.Unmarshal(m.Body, &told))
 		if told.ID != m.ID {
-			w.t.Fatalf("message %s has id %s inside", m.ID, told.ID)
+			w.tb.Fatalf("message %s has id %s inside", m.ID, told.ID)
 		}
 		list = append(list, told)
 	}
@@ -114,19 +116,19 @@ func (w *world) told(user control.UserID) []message.UserMessage {
 
 // drain takes all messages of a queue.
 func (w *world) drain(queue string) []broker.Message {
-	w.t.Helper()
+	w.tb.Helper()
 	fence := broker.Message{ID: control.NewID(), Type: "fence", Body: []byte("{}")}
 	err := w.broker.Send(w.ctx, queue, fence)
 	if errors.Is(err, broker.ErrUnroutable) {
 		return nil
 	}
-	must(w.t, err)
+	must(w.tb, err)
 	mailbox, err := w.broker.OpenMailbox(w.ctx, queue, 10_000)
-	must(w.t, err)
+	must(w.tb, err)
 	defer func() { _ = mailbox.Close() }()
 	var list []broker.Message
 	for d := range mailbox.Deliveries() {
-		must(w.t, d.Ack())
+		must(w.tb, d.Ack())
 		if d.ID == fence.ID {
 			return list
 		}
@@ -134,7 +136,7 @@ func (w *world) drain(queue string) []broker.Message {
 			list = append(list, d.Message)
 		}
 	}
-	w.t.Fatal("the queue ended")
+	w.tb.Fatal("the queue ended")
 	return nil
 }
 
@@ -151,17 +153,18 @@ func distinct(list []message.UserMessage) []string {
 	return types
 }
 
-func data[T any](t testing.TB, list []message.UserMessage, kind string) T {
-	t.Helper()
+func data[T any](tb testing.TB, list []message.UserMessage, kind string) T {
+	tb.Helper()
 	for _, m := range list {
 		if m.Type == kind {
 			var value T
-			must(t, json.Unmarshal(m.Data, &value))
+			must(tb, json.Unmarshal(m.Data, &value))
 			return value
 		}
 	}
-	t.Fatalf("there is no %s among %v", kind, distinct(list))
-	panic("not reached")
+	tb.Fatalf("there is no %s among %v", kind, distinct(list))
+	var none T
+	return none
 }
 
 // twice delivers a request to both Wrappers at the same moment, and then once more.

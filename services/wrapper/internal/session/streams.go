@@ -9,8 +9,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/message"
 )
 
-// changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids of
-// the messages about what it changed are made of it. Streams of an earlier join count as gone.
+// changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids
+// of the messages about what it changed are made of it. Streams of an earlier join count as gone.
 func changedStreams(
 	user control.User, published []mediaapi.PublishedStream, base string,
 ) (next, removed []control.Stream) {
@@ -63,8 +63,8 @@ func updatedID(base string, id control.StreamID) string {
 	return control.DeriveID(base, message.UserTypeStreamUpdated+"/"+string(id))
 }
 
-// announceChanged tells everybody of the user's streams that the offer base has added or updated, as long as nothing newer
-// has changed them again.
+// announceChanged tells everybody of the user's streams that the offer base has added or updated, as long as nothing
+// newer has changed them again.
 func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.Session, streams []control.Stream,
 	base string,
 ) error {

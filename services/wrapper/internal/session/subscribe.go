@@ -84,8 +84,8 @@ func (s *Service) Unsubscribe(ctx context.Context, r Request, b message.Presence
 }
 
 // lastWord applies a request to offer or to stop, of which only the latest by id counts whatever the order they are
-// handled in: the request is stored, applied, and then the store is looked at again. If a later one came in between, that
-// one may have been applied before ours, so what it wants is applied once more.
+// handled in: the request is stored, applied, and then the store is looked at again. If a later one came in between,
+// that one may have been applied before ours, so what it wants is applied once more.
 func (s *Service) lastWord(
 	ctx context.Context, r Request, l live, state control.ConnectionState, apply func(live) error,
 ) error {

@@ -1,5 +1,5 @@
-// Package watch keeps this Wrapper subscribed to the queue of every live session, as the change stream of the collection
-// of sessions says. It does not look into what comes through the queues.
+// Package watch keeps this Wrapper subscribed to the queue of every live session, as the change stream of the
+// collection of sessions says. It does not look into what comes through the queues.
 package watch
 
 import (
@@ -65,11 +65,11 @@ type Queues struct {
 }
 
 // New follows nothing yet. Close ends it.
-func New(b Broker, sessions Sessions, o broker.SubscribeOptions, h broker.Handler, log *slog.Logger) *Queues {
+func New(b Broker, sessions Sessions, o broker.SubscribeOptions, h broker.Handler, logger *slog.Logger) *Queues {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Queues{
 		broker: b, sessions: sessions, options: o, handler: h,
-		log: log.With(slog.String(logging.KeyComponent, "watch")),
+		log: logger.With(slog.String(logging.KeyComponent, "watch")),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, subscribing),
 		keep: map[control.SessionID]context.CancelFunc{},
 	}
@@ -152,8 +152,8 @@ func (q *Queues) Close(ctx context.Context) error {
 	}
 }
 
-// follow keeps one subscription until ctx ends. A queue that is gone although its session is live went with a node of the
-// broker, and is made again.
+// follow keeps one subscription until ctx ends. A queue that is gone although its session is live went with a node of
+// the broker, and is made again.
 func (q *Queues) follow(ctx context.Context, id control.SessionID) {
 	pause := backoffMin
 	for ctx.Err() == nil {
@@ -205,8 +205,8 @@ func (q *Queues) subscribe(ctx context.Context, id control.SessionID) (broker.Su
 	return q.broker.Subscribe(ctx, message.SessionQueue(id).Name, q.options, q.handler)
 }
 
-// restore makes the queue and the exchange of a live session again. One that is closed ends being followed with the next
-// change of the stream.
+// restore makes the queue and the exchange of a live session again. One that is closed ends being followed with the
+// next change of the stream.
 func (q *Queues) restore(ctx context.Context, id control.SessionID) error {
 	if live, err := q.live(ctx, id); err != nil || !live {
 		return err
