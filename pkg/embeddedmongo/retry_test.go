@@ -23,9 +23,13 @@ func TestRetryableWrite_IsExecutedOnce(t *testing.T) {
 	lsid := bson.D{{Key: "id", Value: primitive.Binary{Subtype: 4, Data: []byte("0123456789abcdef")}}}
 	increment := func(number int64) bson.D {
 		return bson.D{
-			{Key: "findAndModify", Value: "things"}, {Key: "query", Value: bson.D{{Key: "_id", Value: 1}}},
+			{Key: "findAndModify", Value: "things"},
+			{Key: "query", Value: bson.D{{Key: "_id", Value: 1}}},
 			{Key: "update", Value: bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}}},
-			{Key: "upsert", Value: true}, {Key: "new", Value: true}, {Key: "lsid", Value: lsid}, {Key: "txnNumber", Value: number},
+			{Key: "upsert", Value: true},
+			{Key: "new", Value: true},
+			{Key: "lsid", Value: lsid},
+			{Key: "txnNumber", Value: number},
 		}
 	}
 	run := func(number int64) (int32, error) {

@@ -186,16 +186,20 @@ func TestUpdate_Operators(t *testing.T) {
 		"min keeps":    {nil, bson.M{"$max": bson.M{"n": 1}}, nil, "n", int32(2147483647)},
 		"positional": {
 			bson.M{"users.id": "u2"},
-			bson.M{"$set": bson.M{"users.$.state": "out"}}, nil, "users.1.state", "out",
+			bson.M{"$set": bson.M{"users.$.state": "out"}},
+			nil, "users.1.state", "out",
 		},
 		"positional by elemMatch": {
 			bson.M{"users": bson.M{"$elemMatch": bson.M{"id": "u2", "state": "in"}}},
-			bson.M{"$push": bson.M{"users.$.streams": "s"}}, nil, "users.1.streams", bson.A{"s"},
+			bson.M{"$push": bson.M{"users.$.streams": "s"}},
+			nil, "users.1.streams",
+			bson.A{"s"},
 		},
 		"array filter": {
 			nil,
 			bson.M{"$set": bson.M{"users.$[u].state": "gone"}},
-			[]any{bson.M{"u.id": "u1"}}, "users.0.state", "gone",
+			[]any{bson.M{"u.id": "u1"}},
+			"users.0.state", "gone",
 		},
 		"all elements": {nil, bson.M{"$set": bson.M{"users.$[].state": "all"}}, nil, "users.1.state", "all"},
 	} {

@@ -37,7 +37,8 @@ type Config struct {
 	ExpirePeriod time.Duration
 }
 
-// Server is a running server. Safe for concurrent use. It owns a goroutine for each connection; [Server.Close] ends all.
+// Server is a running server. Safe for concurrent use. It owns a goroutine for each connection; [Server.Close] ends
+// them all.
 type Server struct {
 	listener net.Listener
 	engine   *engine.Engine
@@ -54,14 +55,14 @@ type Server struct {
 }
 
 // Start listens and serves until Close. When it returns, clients can connect.
-func Start(cfg Config, log *slog.Logger) (*Server, error) {
+func Start(cfg Config, logger *slog.Logger) (*Server, error) {
 	if cfg.Listen == "" {
 		cfg.Listen = defaultListen
 	}
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = defaultMaxConnections
 	}
-	logger := log.With(logging.KeyComponent, "embeddedmongo")
+	logger = logger.With(logging.KeyComponent, "embeddedmongo")
 	data, err := engine.Open(engine.Config{Dir: cfg.DataDir, ExpirePeriod: cfg.ExpirePeriod}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store: %w", err)

@@ -153,7 +153,7 @@ func (c *cursors) read(ctx context.Context, open *cursor, limit int, wait time.D
 	defer func() { open.turn <- struct{}{} }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(open.life, cancel)
+	stop := context.AfterFunc(open.life, cancel) //nolint:contextcheck // a kill comes from another command
 	defer stop()
 	docs, done, err := open.source.next(ctx, limit, wait)
 	if done || err != nil {

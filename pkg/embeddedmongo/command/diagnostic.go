@@ -103,8 +103,11 @@ func (h *Handler) dbStats(_ context.Context, r *request) (bson.D, error) {
 		indexes += len(info.Indexes)
 	}
 	return bson.D{
-		{Key: "db", Value: r.db}, {Key: "collections", Value: int64(len(infos))}, {Key: "views", Value: int64(0)},
-		{Key: "objects", Value: int64(objects)}, {Key: "indexes", Value: int64(indexes)},
+		{Key: "db", Value: r.db},
+		{Key: "collections", Value: int64(len(infos))},
+		{Key: "views", Value: int64(0)},
+		{Key: "objects", Value: int64(objects)},
+		{Key: "indexes", Value: int64(indexes)},
 	}, nil
 }
 
@@ -118,8 +121,10 @@ func (h *Handler) collStats(_ context.Context, r *request) (bson.D, error) {
 		info = &engine.CollectionInfo{Namespace: ns}
 	}
 	return bson.D{
-		{Key: "ns", Value: ns.String()}, {Key: "count", Value: int64(info.Documents)},
-		{Key: "nindexes", Value: int32(len(info.Indexes))}, {Key: "capped", Value: false},
+		{Key: "ns", Value: ns.String()},
+		{Key: "count", Value: int64(info.Documents)},
+		{Key: "nindexes", Value: int32(len(info.Indexes))},
+		{Key: "capped", Value: false},
 	}, nil
 }
 
@@ -134,8 +139,12 @@ func (h *Handler) replSetGetStatus(_ context.Context, r *request) (bson.D, error
 		{Key: "date", Value: primitive.NewDateTimeFromTime(time.Now())},
 		{Key: "myState", Value: int32(1)},
 		{Key: "members", Value: bson.A{bson.D{
-			{Key: "_id", Value: int32(0)}, {Key: "name", Value: r.client.Address}, {Key: "health", Value: float64(1)},
-			{Key: "state", Value: int32(1)}, {Key: "stateStr", Value: "PRIMARY"}, {Key: "self", Value: true},
+			{Key: "_id", Value: int32(0)},
+			{Key: "name", Value: r.client.Address},
+			{Key: "health", Value: float64(1)},
+			{Key: "state", Value: int32(1)},
+			{Key: "stateStr", Value: "PRIMARY"},
+			{Key: "self", Value: true},
 		}}},
 	}, nil
 }

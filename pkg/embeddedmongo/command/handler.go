@@ -1,6 +1,6 @@
 // Package command executes MongoDB commands on an engine: it reads their arguments, keeps cursors, and words replies
-// and errors as drivers and mongosh expect them. The server calls it with decoded messages; it knows no sockets. What it
-// answers follows https://www.mongodb.com/docs/manual/reference/command/, for version 7.0.
+// and errors as drivers and mongosh expect them. The server calls it with decoded messages; it knows no sockets.
+// What it answers follows https://www.mongodb.com/docs/manual/reference/command/, for version 7.0.
 package command
 
 import (

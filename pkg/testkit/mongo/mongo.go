@@ -2,6 +2,7 @@
 // embedded store that all tests of one process share.
 package mongo
 
+//nolint:depguard // the driver, only to drop what a test leaves
 import (
 	"context"
 	"log/slog"
@@ -12,8 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.mongodb.org/mongo-driver/mongo" //nolint:depguard // only to drop what a test leaves
-	"go.mongodb.org/mongo-driver/mongo/options" //nolint:depguard // as above
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/orkestro/orkestro/pkg/embeddedmongo"
 )
