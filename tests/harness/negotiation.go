@@ -27,8 +27,8 @@ func (u *User) handle(ctx context.Context, m Message) error {
 	}
 	switch m.Type {
 	case "joined", "sync", "reconnect":
-		if s.Epoch <= u.epoch && m.Type != "joined" {
-			return nil
+		if s.Epoch <= u.epoch {
+			return nil // offered already under this one
 		}
 		u.epoch, u.seq = s.Epoch, 0
 		return u.offer(ctx)
