@@ -110,6 +110,14 @@ func TestDisk_KeepsDocumentsIndexesAndTokens(t *testing.T) {
 	equal(t, "resumed", next(t, resumed).Type, "delete")
 }
 
+func TestMemory_TokenOfAnotherLifeIsHistoryLost(t *testing.T) {
+	first, second := start(t, embeddedmongo.Config{}), start(t, embeddedmongo.Config{})
+	stream := watch(t, connect(t, first.URL()).Database("d").Collection("things"))
+	_, err := connect(t, second.URL()).Database("d").Collection("things").
+		Watch(t.Context(), mongo.Pipeline{}, options.ChangeStream().SetResumeAfter(stream.ResumeToken()))
+	code(t, err, 286)
+}
+
 func TestDisk_OneServerADirectory(t *testing.T) {
 	dir := t.TempDir()
 	start(t, embeddedmongo.Config{DataDir: dir})

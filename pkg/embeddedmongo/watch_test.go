@@ -117,7 +117,7 @@ func TestWatch_MatchesAndTryNext(t *testing.T) {
 	equal(t, "not shown", e.FullDocument, bson.M(nil))
 }
 
-func TestWatch_ForgottenTokenIs286(t *testing.T) {
+func TestWatch_RefusesForeignToken(t *testing.T) {
 	c := database(t).Collection("things")
 	insert(t, c, bson.M{"_id": 0})
 	token := bson.M{"_data": "8200000001000000012B0429296E1404"}
