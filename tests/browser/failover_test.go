@@ -79,7 +79,9 @@ func serveDemo(t *testing.T, fleet *harness.Fleet) string {
 	api := &url.URL{Scheme: "http", Host: fleet.RestAPIs[0].Address}
 	mux := http.NewServeMux()
 	mux.Handle("/demo/", demo.Handler(demo.Config{APIURL: api.String(), APIKey: harnessKey}))
-	mux.Handle("/", httputil.NewSingleHostReverseProxy(api))
+	proxy := httputil.NewSingleHostReverseProxy(api)
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	mux.Handle("/", proxy)
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		server.CloseClientConnections() // polls of pages that are still open
