@@ -119,7 +119,11 @@ type answer struct {
 	body   []byte
 }
 
-func (a answer) decode(tb testing.TB, into any) {
+func (a answer) decode(tb interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}, into any,
+) {
 	tb.Helper()
 	if err := json.Unmarshal(a.body, into); err != nil {
 		tb.Fatalf("decode %s: %v", a.body, err)

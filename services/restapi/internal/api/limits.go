@@ -27,6 +27,9 @@ func metadataOf(o object) (control.Metadata, error) {
 	if o == nil {
 		return "{}", nil
 	}
+	if o[0] != '{' { // null passes for a field that was left out
+		return "", control.Errorf(control.CodeInvalid, "metadata: it is not an object")
+	}
 	text, err := compact("metadata", o, maxMetadata)
 	return control.Metadata(text), err
 }
