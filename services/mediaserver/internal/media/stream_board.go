@@ -77,7 +77,9 @@ func (b *streamBoard) subscribe(e *SubscribeEndpoint) {
 	}
 	b.subscribers[e] = struct{}{}
 	b.mu.Unlock()
-	e.streamsChanged()
+	if !e.streamsChanged() {
+		b.unsubscribe(e) // released meanwhile
+	}
 }
 
 func (b *streamBoard) unsubscribe(e *SubscribeEndpoint) {

@@ -65,15 +65,20 @@ func (e *SubscribeEndpoint) User() control.UserID { return e.user }
 // Join is the user's presence that it was made for.
 func (e *SubscribeEndpoint) Join() control.JoinID { return e.join }
 
-// streamsChanged has the endpoint look at the streams of the pipeline, once for several changes.
-func (e *SubscribeEndpoint) streamsChanged() {
+// streamsChanged has the endpoint look at the streams of the pipeline, once for several changes. It reports false when
+// the endpoint is released.
+func (e *SubscribeEndpoint) streamsChanged() bool {
 	if e.looking.Swap(true) {
-		return
+		return true
 	}
-	e.queue.post(func() {
+	posted := e.queue.post(func() {
 		e.looking.Store(false)
 		e.update(context.Background(), false, false)
 	})
+	if !posted {
+		e.looking.Store(false)
+	}
+	return posted
 }
 
 // update brings the connection in line with the streams and offers what has changed; with force also when nothing has.
@@ -148,7 +153,7 @@ func (e *SubscribeEndpoint) wanted() (tracks []rtc.Track, mirrors []*rtc.Mirror)
 		}
 		linked[s.data] = true
 		if e.links[s.data] == nil {
-			e.links[s.data] = s.data.Connect(e.streamsChanged)
+			e.links[s.data] = s.data.Connect(func() { e.streamsChanged() })
 		}
 		for _, m := range e.links[s.data].Mirrors() {
 			mirrors = append(mirrors, m.For(string(s.id)))
@@ -306,5 +311,6 @@ func (e *SubscribeEndpoint) close() {
 		e.giveUp()
 		e.stopped = true
 	})
+	e.pipeline.streams.unsubscribe(e) // again: it may have been subscribed while it was being released
 	e.pipeline.forget(e)
 }
