@@ -1,0 +1,125 @@
+package presence_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker/memory"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/testkit/mongo"
+	"github.com/orkestro/orkestro/services/wrapper/internal/presence"
+)
+
+type fixture struct {
+	t       *testing.T
+	store   *store.Store
+	broker  *memory.Broker
+	sweeper *presence.Sweeper
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	url, database := mongo.URL(t)
+	st, err := store.Open(t.Context(), url, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close(context.Background()) })
+	log := slog.New(slog.DiscardHandler)
+	b := memory.New(log)
+	t.Cleanup(func() { _ = b.Close() })
+	cfg := presence.Config{Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour}
+	return &fixture{t: t, store: st, broker: b, sweeper: presence.New(cfg, st, b, log)}
+}
+
+func (f *fixture) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// insert enters a session that has been empty for so long.
+func (f *fixture) insert(id control.SessionID, empty, timeout time.Duration) {
+	f.t.Helper()
+	since := time.Now().Add(-empty)
+	f.must(f.store.Sessions.Insert(f.t.Context(), control.Session{
+		ID: id, State: control.SessionActive, EmptySince: &since, EmptyTimeout: timeout,
+	}))
+}
+
+// user enters a user that was last heard of so long ago, with a subscribe connection in that state.
+func (f *fixture) user(id control.UserID, silent time.Duration, state control.ConnectionState) {
+	f.t.Helper()
+	ctx, join := f.t.Context(), control.JoinID("j-"+id)
+	f.must(f.store.Sessions.AddUser(ctx, "s", control.User{ID: id, Join: join}, 0))
+	f.must(f.store.Presence.Begin(ctx, "s", id, time.Now().Add(-silent)))
+	f.must(f.store.Sessions.AddConnection(ctx, "s", control.Connection{
+		ID: "subscribe/" + string(id), User: id, Kind: control.Subscribe, Join: join, State: state,
+		ChangedAt: time.Now().Add(-silent),
+	}))
+}
+
+func (f *fixture) count(id control.SessionID) int {
+	f.t.Helper()
+	info, err := f.broker.Inspect(f.t.Context(), message.SessionQueue(id).Name)
+	if err != nil {
+		return 0
+	}
+	return info.Messages
+}
+
+func TestSweep_AsksSilentUsersToLeave(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, 0)
+	f.user("silent", 2*time.Minute, control.ConnectionDisconnected)
+	f.user("polls", time.Second, control.ConnectionDisconnected)
+	f.user("connected", 2*time.Minute, control.ConnectionConnected)
+	f.must(f.sweeper.Sweep(t.Context()))
+	mailbox, err := f.broker.OpenMailbox(t.Context(), message.SessionQueue("s").Name, 10)
+	f.must(err)
+	defer func() { _ = mailbox.Close() }()
+	asked := <-mailbox.Deliveries()
+	var leave message.Leave
+	f.must(json.Unmarshal(asked.Body, &leave))
+	if asked.Type != message.TypeLeave || leave.User != "silent" || leave.Join != "j-silent" || leave.Reason != "timeout" {
+		t.Fatalf("got %s %+v", asked.Type, leave)
+	}
+	if f.count("s") != 0 {
+		t.Fatal("somebody else was asked too")
+	}
+}
+
+func TestSweep_ForgetsThePresenceOfUsersThatAreGone(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.store.Presence.Begin(t.Context(), "other", "u", time.Now().Add(-time.Hour)))
+	f.must(f.sweeper.Sweep(t.Context()))
+	if idle, err := f.store.Presence.Idle(t.Context(), time.Now(), 10); err != nil || len(idle) != 0 {
+		t.Fatalf("got %v, %v", idle, err)
+	}
+}
+
+func TestSweep_ClosesEmptySessions(t *testing.T) {
+	f := newFixture(t)
+	f.insert("own", 2*time.Minute, time.Minute)
+	f.insert("default", 2*time.Minute, 0)
+	f.must(f.sweeper.Sweep(t.Context()))
+	if f.count("own") != 1 || f.count("default") != 0 {
+		t.Fatalf("asked %d and %d, want the first only", f.count("own"), f.count("default"))
+	}
+}
+
+func TestSweep_FinishesWhatIsHalfClosed(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, time.Hour)
+	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
+	f.must(f.sweeper.Sweep(t.Context()))
+	if f.count("s") != 1 {
+		t.Fatal("nobody was asked to finish it")
+	}
+}
