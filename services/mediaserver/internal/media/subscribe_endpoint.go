@@ -91,7 +91,7 @@ func (e *SubscribeEndpoint) update(ctx context.Context, force, restart bool) {
 		e.restart = e.restart || restart
 		return
 	}
-	tracks, mirrors := e.wanted()
+	tracks, mirrors := e.wanted() //nolint:contextcheck // what changes later is not part of this call
 	if e.peer == nil {
 		if len(tracks) == 0 && len(mirrors) == 0 {
 			return
