@@ -27,7 +27,7 @@ func TestPolling_LosesNothing(t *testing.T) {
 	go func() {
 		for n := range count {
 			if _, err := sender.Send(t.Context(), "number", n, ""); err != nil {
-				sent <- err
+				sent <- fmt.Errorf("send number %d: %w", n, err)
 				return
 			}
 		}
@@ -40,15 +40,19 @@ func TestPolling_LosesNothing(t *testing.T) {
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for reader.next < count {
+		select {
+		case err := <-sent:
+			if err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
 		if time.Now().After(deadline) {
 			t.Fatalf("only %d of %d messages arrived", reader.next, count)
 		}
 		if err := reader.poll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := <-sent; err != nil {
-		t.Fatalf("send: %v", err)
 	}
 }
 

@@ -142,7 +142,10 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 func settings(service string) []string {
 	switch service {
 	case "restapi":
-		return []string{"--api-keys=harness:" + apiKey, "--token-secret=a secret of the harness, shared by all replicas"}
+		return []string{
+			"--api-keys=harness:" + apiKey, "--token-secret=a secret of the harness, shared by all replicas",
+			"--user-rate=0", // scenarios send as fast as they can
+		}
 	default:
 		return nil
 	}
