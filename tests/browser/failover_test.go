@@ -41,6 +41,7 @@ func TestMediaServerDies(t *testing.T) {
 
 	for _, v := range []*visitor{ann, bob} {
 		v.shows("log", "reconnected")
+		v.shows("last-gap", "ms")
 		t.Logf("%s: media gap %s", v.name, v.fact("last-gap"))
 	}
 	ann.sees("Bob")

@@ -145,7 +145,10 @@ function follow(current) {
   logged('connection-failed', ({ connection, retry }) => `${connection}, retry ${retry}`);
   logged('disconnected', ({ reason }) => reason, () => panel.status('media server gone', 'warn'));
   logged('reconnect', ({ epoch }) => `epoch ${epoch}`, drawInfo);
-  logged('reconnected', ({ gap }) => panel.milliseconds(gap), () => panel.status('joined', 'good'));
+  logged('reconnected', ({ gap }) => panel.milliseconds(gap), () => {
+    panel.status('joined', 'good');
+    drawStats();
+  });
   logged('signalling', ({ state }) => state, ({ state }) => {
     panel.status(state === 'ok' ? 'joined' : 'no connection to the API', state === 'ok' ? 'good' : 'warn');
   });
