@@ -27,9 +27,9 @@ type Task struct {
 	Unordered bool
 	// Run gives the result. An [Error] goes to the caller as it is, another error as an internal one.
 	Run func(ctx context.Context) (any, error)
-	// Sent, which may be nil, is called once the result is on its way and before the next task of the lane; not after an
-	// error.
-	Sent func()
+	// Deliver, which may be nil, is called with a result, not an error, and must call write once, which queues the
+	// response. What has to begin together with the response, such as events that must not precede it, begins here.
+	Deliver func(write func())
 }
 
 // Handler decides how requests are served. Accept is called in the order of the requests, by one goroutine, and must
@@ -65,7 +65,7 @@ func (s *server) read(ctx context.Context, h Handler) error {
 		}
 		m, err := Decode(frame)
 		if err != nil {
-			_ = s.respond(m.ID, nil, err)
+			s.respond(m.ID, nil, err)
 			continue
 		}
 		if m.Method == "" {
@@ -79,16 +79,20 @@ func (s *server) read(ctx context.Context, h Handler) error {
 
 func (s *server) run(ctx context.Context, r Request, task Task) {
 	result, err := task.Run(ctx)
-	if r.ID != nil {
-		err = s.respond(r.ID, result, err)
+	write := func() {
+		if r.ID != nil {
+			s.respond(r.ID, result, err)
+		}
 	}
-	if err == nil && task.Sent != nil {
-		task.Sent()
+	if err == nil && task.Deliver != nil {
+		task.Deliver(write)
+		return
 	}
+	write()
 }
 
-// respond sends what came of a request, and returns the error that it sent or met.
-func (s *server) respond(id json.RawMessage, result any, err error) error {
+// respond sends what came of a request.
+func (s *server) respond(id json.RawMessage, result any, err error) {
 	if id == nil {
 		id = json.RawMessage("null")
 	}
@@ -102,14 +106,9 @@ func (s *server) respond(id json.RawMessage, result any, err error) error {
 	if err != nil {
 		m.Result, m.Error = nil, asError(err)
 	}
-	frame, encodeErr := encode(m)
-	if encodeErr != nil {
-		return encodeErr
+	if frame, err := encode(m); err == nil {
+		_ = s.conn.Write(frame) // the reader meets a broken connection too, and ends the serving
 	}
-	if writeErr := s.conn.Write(frame); writeErr != nil {
-		return writeErr // the reader meets the broken connection too, and ends the serving
-	}
-	return err
 }
 
 // lanes runs tasks in the order that [Task.Lane] asks for. add and wait are called by one goroutine.

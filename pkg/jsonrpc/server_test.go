@@ -117,8 +117,8 @@ func TestServe_SlowTaskHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// Sent must run after the response and before the next task of the lane: what the task began may then announce itself.
-func TestServe_SentComesBetweenResponseAndNextTask(t *testing.T) {
+// What Deliver does after writing comes between the response and the next task of the lane.
+func TestServe_DeliverSurroundsTheResponse(t *testing.T) {
 	var conn, there jsonrpc.Conn
 	conn, there = jsonrpc.Pipe()
 	done := make(chan struct{})
@@ -127,7 +127,8 @@ func TestServe_SentComesBetweenResponseAndNextTask(t *testing.T) {
 		_ = jsonrpc.Serve(context.Background(), there, handlerFunc(func(r jsonrpc.Request) jsonrpc.Task {
 			task := value(r.Method)
 			task.Lane = "lane"
-			task.Sent = func() {
+			task.Deliver = func(write func()) {
+				write()
 				frame, _ := jsonrpc.EncodeNotification("sent-"+r.Method, nil)
 				_ = there.Write(frame)
 			}

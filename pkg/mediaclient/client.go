@@ -42,8 +42,8 @@ func (c *Client) URL() string { return c.url }
 // Instance names the life of the media server that this client talks to.
 func (c *Client) Instance() control.InstanceID { return c.instance }
 
-// Closed is closed at once when the socket ends: the process is gone, its machine does not answer pings, or the pool was
-// closed. Err then says why.
+// Closed is closed at once when the socket ends: the process is gone, its machine does not answer pings, or the pool
+// was closed. Err then says why.
 func (c *Client) Closed() <-chan struct{} { return c.rpc.Done() }
 
 // Err is why the connection ended, nil while it has not.

@@ -46,7 +46,7 @@ type entry struct {
 }
 
 // NewPool makes an empty pool.
-func NewPool(config PoolConfig, log *slog.Logger) *Pool {
+func NewPool(config PoolConfig, logger *slog.Logger) *Pool {
 	if config.CallTimeout <= 0 {
 		config.CallTimeout = defaultCallTimeout
 	}
@@ -57,7 +57,7 @@ func NewPool(config PoolConfig, log *slog.Logger) *Pool {
 		config.PingTimeout = defaultPingTimeout
 	}
 	return &Pool{
-		config: config, log: log.With(logging.KeyComponent, "mediaclient"), clients: map[string]*entry{},
+		config: config, log: logger.With(logging.KeyComponent, "mediaclient"), clients: map[string]*entry{},
 	}
 }
 

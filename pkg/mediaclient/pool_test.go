@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +48,7 @@ func newFake(t *testing.T, run func(ctx context.Context, r jsonrpc.Request) (any
 		}
 		_ = jsonrpc.Serve(ctx, conn, handlerFunc(func(r jsonrpc.Request) jsonrpc.Task {
 			return jsonrpc.Task{Unordered: true, Run: func(ctx context.Context) (any, error) {
-				if r.Method == "connect" {
+				if r.Method == "connect" { //nolint:usestdlibvars // a method of the protocol, not of HTTP
 					return map[string]string{"serverId": "life-1", "sessionId": "s"}, nil
 				}
 				return run(ctx, r)
@@ -66,7 +65,7 @@ func newFake(t *testing.T, run func(ctx context.Context, r jsonrpc.Request) (any
 
 func newPool(t *testing.T, config mediaclient.PoolConfig) *mediaclient.Pool {
 	t.Helper()
-	pool := mediaclient.NewPool(config, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	pool := mediaclient.NewPool(config, slog.New(slog.DiscardHandler))
 	t.Cleanup(pool.Close)
 	return pool
 }

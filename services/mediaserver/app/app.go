@@ -1,5 +1,5 @@
-// Package app wires a media server together: the control protocol over the media, probes and metrics, and in a fleet the
-// registration and the publishing of events. It is run by the service's main and by `orkestro dev`.
+// Package app wires a media server together: the control protocol over the media, probes and metrics, and in a fleet
+// the registration and the publishing of events. It is run by the service's main and by `orkestro dev`.
 package app
 
 import (
@@ -51,7 +51,7 @@ type server struct {
 
 // Run serves until ctx ends, then stops in the order: told to the fleet, control connections, media, broker. It returns
 // an error when the server cannot start or its listener fails.
-func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
+func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error {
 	if err := cfg.check(deps); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen for the control protocol: %w", err)
 	}
-	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), log)
+	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), logger)
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -68,14 +68,15 @@ func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
 }
 
 func newServer(
-	ctx context.Context, cfg Config, deps Deps, address string, log *slog.Logger,
+	ctx context.Context, cfg Config, deps Deps, address string, logger *slog.Logger,
 ) (*server, error) {
 	s := &server{
 		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), metrics: prometheus.NewRegistry(),
-		log: log.With(logging.KeyServer, cfg.ID),
+		log: logger.With(logging.KeyServer, cfg.ID),
 	}
 	var err error
-	if s.media, err = media.NewServer(media.Config{Network: cfg.network()}, s.log); err != nil {
+	s.media, err = media.NewServer(media.Config{Network: cfg.network()}, s.log) //nolint:contextcheck // until Close
+	if err != nil {
 		return nil, err
 	}
 	s.metrics.MustRegister(collectors.NewGoCollector(),

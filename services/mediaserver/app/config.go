@@ -17,6 +17,8 @@ import (
 )
 
 // Config are the settings of a media server.
+//
+//nolint:lll // one flag, one line
 type Config struct {
 	ID     control.MediaServerID `env:"ORKESTRO_ID" placeholder:"NAME" help:"Name of this server; keep it over restarts. Default: the host's name and a random part."`
 	Listen string                `default:"127.0.0.1:8888" env:"ORKESTRO_LISTEN" help:"Address of the control protocol (path /kurento), /healthz, /readyz and /metrics."`
@@ -39,6 +41,8 @@ type Config struct {
 }
 
 // mediaConfig are the settings of the media side.
+//
+//nolint:lll // one flag, one line
 type mediaConfig struct {
 	UDP          string        `default:":0" env:"ORKESTRO_MEDIA_UDP" help:"Address of all media over UDP; port 0: any free one."`
 	TCP          string        `env:"ORKESTRO_MEDIA_TCP" help:"Address of media over TCP, for clients without UDP; none: no TCP."`

@@ -51,8 +51,8 @@ type backlog struct {
 }
 
 // NewEvents makes an empty outbox; Run empties it.
-func NewEvents(sender Sender, log *slog.Logger) *Events {
-	e := &Events{sender: sender, log: log.With(logging.KeyComponent, "announce"), backlogs: map[string]*backlog{}}
+func NewEvents(sender Sender, logger *slog.Logger) *Events {
+	e := &Events{sender: sender, log: logger.With(logging.KeyComponent, "announce"), backlogs: map[string]*backlog{}}
 	e.changed.L = &e.mu
 	return e
 }

@@ -52,11 +52,12 @@ type Registration struct {
 
 // NewRegistration prepares the registration of server, whose load is taken from stats.
 func NewRegistration(
-	registry Registry, server control.MediaServer, stats func() media.Stats, log *slog.Logger,
+	registry Registry, server control.MediaServer, stats func() media.Stats, logger *slog.Logger,
 ) *Registration {
 	return &Registration{
 		registry: registry, server: server, meter: meter{stats: stats},
-		log: log.With(logging.KeyComponent, "announce", logging.KeyServer, server.ID, logging.KeyInstance, server.Instance),
+		log: logger.With(
+			logging.KeyComponent, "announce", logging.KeyServer, server.ID, logging.KeyInstance, server.Instance),
 	}
 }
 
@@ -71,8 +72,8 @@ func (r *Registration) Ready(context.Context) error {
 // Run registers the server, sends heartbeats until ctx ends, and then marks it as down. It returns [ErrReplaced] when
 // another process has taken the id, else nil.
 func (r *Registration) Run(ctx context.Context) error {
-	if err := r.register(ctx); err != nil {
-		return nil //nolint:nilerr // ctx ended before the server was registered: nothing is left to do
+	if r.register(ctx) != nil {
+		return nil // ctx ended before the server was registered
 	}
 	defer r.registered.Store(false)
 	ticker := time.NewTicker(heartbeatPeriod)

@@ -75,6 +75,16 @@ func (r *registry) change(f func(*registry)) {
 	f(r)
 }
 
+// look is a moment's view of the registry.
+func (r *registry) look() (record control.MediaServer, beats int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.record != nil {
+		record = *r.record
+	}
+	return record, r.beats
+}
+
 // registered runs a registration in the bubble of a test.
 func registered(t *testing.T, r *registry) (*announce.Registration, context.CancelFunc, <-chan error) {
 	t.Helper()
@@ -95,15 +105,17 @@ func TestRegistration_BeatsAndSaysGoodbye(t *testing.T) {
 		r := &registry{}
 		registration, cancel, ended := registered(t, r)
 		time.Sleep(10*time.Second + time.Millisecond)
-		if err := registration.Ready(t.Context()); err != nil || r.beats != 10 {
-			t.Errorf("%d beats, %v", r.beats, err)
+		record, beats := r.look()
+		if err := registration.Ready(t.Context()); err != nil || beats != 10 {
+			t.Errorf("%d beats, %v", beats, err)
 		}
-		if load := r.record.Load; load.BitrateIn != 8000 || load.BitrateOut != 16000 || load.Pipelines != 2 {
+		if load := record.Load; load.BitrateIn != 8000 || load.BitrateOut != 16000 || load.Pipelines != 2 {
 			t.Errorf("load %+v", load)
 		}
 		cancel()
-		if err := <-ended; err != nil || r.record.Status != control.StatusDown {
-			t.Errorf("%v, %+v", err, r.record)
+		err := <-ended
+		if record, _ := r.look(); err != nil || record.Status != control.StatusDown {
+			t.Errorf("%v, %+v", err, record)
 		}
 	})
 }
@@ -121,10 +133,10 @@ func TestRegistration_OutlastsTheDatabase(t *testing.T) {
 		r.change(func(r *registry) { r.err = errors.New("away again") })
 		time.Sleep(time.Minute)
 		r.change(func(r *registry) { r.err = nil })
-		before := r.beats
+		_, before := r.look()
 		time.Sleep(5 * time.Second)
-		if registration.Ready(t.Context()) != nil || r.beats < before+4 {
-			t.Errorf("%d beats after the outage", r.beats-before)
+		if _, after := r.look(); registration.Ready(t.Context()) != nil || after < before+4 {
+			t.Errorf("%d beats after the outage", after-before)
 		}
 		cancel()
 		<-ended
@@ -138,11 +150,9 @@ func TestRegistration_ComesBackWhenForgotten(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		r.change(func(r *registry) { r.record = nil })
 		time.Sleep(2 * time.Second)
-		r.change(func(r *registry) {
-			if r.record == nil || r.record.Instance != "i1" {
-				t.Errorf("record %+v", r.record)
-			}
-		})
+		if record, _ := r.look(); record.Instance != "i1" {
+			t.Errorf("record %+v", record)
+		}
 		cancel()
 		<-ended
 	})
@@ -158,7 +168,7 @@ func TestRegistration_YieldsToNewInstance(t *testing.T) {
 		if err := <-ended; !errors.Is(err, announce.ErrReplaced) || registration.Ready(t.Context()) == nil {
 			t.Errorf("ended with %v", err)
 		}
-		if r.record.Status != control.StatusUp {
+		if record, _ := r.look(); record.Status != control.StatusUp {
 			t.Error("the newer instance was marked as down")
 		}
 	})

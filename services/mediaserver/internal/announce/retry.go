@@ -26,17 +26,17 @@ func delay(failures int) time.Duration {
 
 // Retry calls try until it succeeds or ctx ends, whose error it then returns. The first failure and the success after
 // it are logged; doing says what is tried.
-func Retry(ctx context.Context, log *slog.Logger, doing string, try func(context.Context) error) error {
+func Retry(ctx context.Context, logger *slog.Logger, doing string, try func(context.Context) error) error {
 	for failures := 0; ; failures++ {
 		err := try(ctx)
 		if err == nil {
 			if failures > 0 {
-				log.Info("succeeded after failures", logging.KeyType, doing, "failures", failures)
+				logger.Info("succeeded after failures", logging.KeyType, doing, "failures", failures)
 			}
 			return nil
 		}
 		if failures == 0 && ctx.Err() == nil {
-			log.Warn("failed, trying again until it succeeds", logging.KeyType, doing, logging.KeyError, err)
+			logger.Warn("failed, trying again until it succeeds", logging.KeyType, doing, logging.KeyError, err)
 		}
 		timer := time.NewTimer(delay(failures))
 		select {

@@ -60,7 +60,6 @@ func newClass(create constructor, traits ...trait) class {
 type classes map[string]class
 
 func newClasses(s *Server) classes {
-
 	return classes{
 		typeServerManager:          newClass(nil, mediaObject(), s.serverManager()),
 		mediaapi.TypeMediaPipeline: newClass(s.createPipeline, mediaObject(), s.mediaPipeline()),

@@ -48,7 +48,7 @@ func (c *connection) Accept(r jsonrpc.Request) jsonrpc.Task {
 			c.server.observe(operation, "ok", started)
 			return answer.result(session), nil
 		},
-		Sent: func() { answer.sent() },
+		Deliver: func(write func()) { c.server.sessions.activate(answer.subscriptions, write) },
 	}
 }
 

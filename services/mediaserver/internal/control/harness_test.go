@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -33,7 +32,7 @@ type bench struct {
 
 func newBench(tb testing.TB, config control.Config) *bench {
 	tb.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	m, err := media.NewServer(media.Config{Network: rtc.NetworkConfig{UDPAddress: "127.0.0.1:0", Loopback: true}}, log)
 	if err != nil {
 		tb.Fatal(err)

@@ -31,8 +31,8 @@ type call struct {
 
 // answer is what a method answers: members of the result, besides the session id that every result carries.
 type answer struct {
-	members map[string]any
-	after   []func() // called when the client has been answered
+	members       map[string]any
+	subscriptions []*subscription // begin when the client is answered
 }
 
 func value(v any) answer { return answer{members: map[string]any{"value": v}} }
@@ -46,12 +46,6 @@ func (a answer) result(session string) map[string]any {
 		members["sessionId"] = session
 	}
 	return members
-}
-
-func (a answer) sent() {
-	for _, f := range a.after {
-		f()
-	}
 }
 
 type method func(ctx context.Context, c call) (answer, error)
@@ -149,13 +143,13 @@ func (s *Server) subscribe(_ context.Context, c call) (answer, error) {
 	if !slices.Contains(s.classes[object.QualifiedType()].events, c.Type) {
 		return answer{}, errorf(codeEventNotSupported, "'%s' has no event '%s'", object.Type(), c.Type)
 	}
-	id, activate, err := s.sessions.subscribe(c.session, topic{object.ID(), c.Type})
+	made, err := s.sessions.subscribe(c.session, topic{object.ID(), c.Type})
 	if err != nil {
 		return answer{}, err
 	}
-	made := value(id)
-	made.after = []func(){activate}
-	return made, nil
+	result := value(made.id)
+	result.subscriptions = []*subscription{made}
+	return result, nil
 }
 
 // unsubscribe succeeds whatever it names: clients unsubscribe after a release, and an error would end a Node process.

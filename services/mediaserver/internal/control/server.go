@@ -1,7 +1,7 @@
 // Package control is the media server's control protocol: the Kurento Protocol (JSON-RPC 2.0), so that existing Kurento
-// clients work unchanged, and on top of it the module "orkestro" of package mediaapi, which the fleet's Wrappers use. It
-// checks parameters, keeps sessions and subscriptions, and leaves media to package media. It knows neither broker nor
-// database. One file a type of the protocol.
+// clients work unchanged, and on top of it the module "orkestro" of package mediaapi, which the fleet's Wrappers use.
+// It checks parameters, keeps sessions and subscriptions, and leaves media to package media. It knows neither broker
+// nor database. One file a type of the protocol.
 package control
 
 import (
@@ -41,11 +41,11 @@ type Server struct {
 }
 
 // New makes the control layer of m. Events reach it through [Server.OnEvent]; Run has its sessions expire.
-func New(config Config, m *media.Server, metrics prometheus.Registerer, log *slog.Logger) *Server {
+func New(config Config, m *media.Server, metrics prometheus.Registerer, logger *slog.Logger) *Server {
 	s := &Server{
 		config:     config,
 		media:      m,
-		log:        log.With(logging.KeyComponent, "control"),
+		log:        logger.With(logging.KeyComponent, "control"),
 		started:    time.Now(),
 		manager:    &manager{meta: media.NewMeta(mediaapi.ServerManagerID)},
 		sessions:   newSessions(),

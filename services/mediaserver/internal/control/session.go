@@ -192,21 +192,30 @@ func (s *sessions) forget(object string) {
 	}
 }
 
-// subscribe makes a subscription of a session. It gets nothing before activate, which the caller calls when the client
-// has been told its id.
-func (s *sessions) subscribe(id string, t topic) (subscription string, activate func(), err error) {
+// subscribe makes a subscription of a session. It gets nothing before activate.
+func (s *sessions) subscribe(id string, t topic) (*subscription, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session, err := s.adoptLocked(id)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	made := s.subscriptions.add(session, t)
-	return made.id, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		made.active = true
-	}, nil
+	return s.subscriptions.add(session, t), nil
+}
+
+// activate begins subscriptions in one step with the response that tells of them: no event precedes the response, and
+// none is lost after it. write only queues.
+func (s *sessions) activate(begun []*subscription, write func()) {
+	if len(begun) == 0 {
+		write()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	write()
+	for _, sub := range begun {
+		sub.active = true
+	}
 }
 
 // unsubscribe ends a subscription; an unknown one is no error.

@@ -38,25 +38,37 @@ func (s *Server) transaction(ctx context.Context, c call) (answer, error) {
 	if err := checkSteps(c.Operations); err != nil {
 		return answer{}, err
 	}
-	responses := []stepResponse{}
-	var after []func()
+	responses, begun := s.runSteps(ctx, c)
+	made := value(responses)
+	made.subscriptions = begun
+	return made, nil
+}
+
+// runSteps gives the responses up to the first failure, and the subscriptions that were made.
+func (s *Server) runSteps(ctx context.Context, c call) (responses []stepResponse, begun []*subscription) {
+	responses = []stepResponse{}
 	for i, step := range c.Operations {
-		response := stepResponse{ID: i, Version: "2.0"}
-		done, err := s.runStep(ctx, c.session, step, responses)
-		if err == nil {
-			response.Result = done.result(c.session)
-			after = append(after, done.after...)
-		} else {
-			response.Error = s.wireError(methodTransaction, err)
-		}
-		responses = append(responses, response)
-		if err != nil {
+		response, made := s.respondStep(ctx, c.session, i, step, responses)
+		responses, begun = append(responses, response), append(begun, made...)
+		if response.Error != nil {
 			break
 		}
 	}
-	made := value(responses)
-	made.after = after
-	return made, nil
+	return responses, begun
+}
+
+// respondStep runs one step.
+func (s *Server) respondStep(
+	ctx context.Context, session string, id int, step step, before []stepResponse,
+) (response stepResponse, begun []*subscription) {
+	response = stepResponse{ID: id, Version: "2.0"}
+	done, err := s.runStep(ctx, session, step, before)
+	if err != nil {
+		response.Error = s.wireError(methodTransaction, err)
+		return response, nil
+	}
+	response.Result = done.result(session)
+	return response, done.subscriptions
 }
 
 func checkSteps(steps []step) error {
