@@ -34,6 +34,9 @@ const typeFence = "fence"
 type box struct {
 	pool *Pool
 	key  Key
+	id   string // tells its fences from others
+
+	strays []broker.MailboxDelivery // fences of others, of the goroutine
 
 	opened chan struct{} // closed when open, or when opening failed with err
 	err    error         // set before opened is closed
@@ -65,7 +68,7 @@ type item struct {
 
 func newBox(p *Pool, k Key) *box {
 	return &box{
-		pool: p, key: k,
+		pool: p, key: k, id: control.NewID(),
 		opened: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}), fences: map[string]bool{}, usedAt: time.Now(),
 	}
@@ -179,15 +182,43 @@ func (b *box) close(mailbox broker.Mailbox) {
 // take holds a delivery for the readers, unless it is not for them: a fence, what is held already, or what is no JSON
 // and would spoil every batch.
 func (b *box) take(d broker.MailboxDelivery) {
-	if d.Type != typeFence && json.Valid(d.Body) && b.hold(d) {
+	if d.Type == typeFence {
+		b.takeFence(d)
 		return
 	}
-	if d.Type == typeFence {
-		b.passed(d.ID)
+	if !json.Valid(d.Body) || !b.hold(d) {
+		b.drop(d)
 	}
-	// An error means that the mailbox is lost: the message comes again, to be hidden again.
-	_ = d.Ack()
 }
+
+// takeFence notes that a fence of this box has come through. One of another box that comes after that is of a newer
+// reader, which waits for it: it goes back to the queue with everything else. One that comes before was left behind, or
+// is of a reader at the same moment, which sends another.
+func (b *box) takeFence(d broker.MailboxDelivery) {
+	b.mu.Lock()
+	own, synced := d.Correlation == b.id, b.synced
+	if own {
+		delete(b.fences, d.ID)
+		b.synced = true
+		b.wakeLocked()
+	}
+	b.mu.Unlock()
+	switch {
+	case own:
+		b.drop(d)
+		for _, stray := range b.strays {
+			b.drop(stray)
+		}
+		b.strays = nil
+	case synced:
+		b.stop(ErrSuperseded)
+	default:
+		b.strays = append(b.strays, d)
+	}
+}
+
+// drop removes a delivery for good. An error means that the mailbox is lost: it comes again, to be dropped again.
+func (b *box) drop(d broker.MailboxDelivery) { _ = d.Ack() }
 
 // hold reports false for a message that is held already.
 func (b *box) hold(d broker.MailboxDelivery) bool {
@@ -202,17 +233,6 @@ func (b *box) hold(d broker.MailboxDelivery) bool {
 	b.held = append(b.held, &item{MailboxDelivery: d, number: b.taken})
 	b.wakeLocked()
 	return true
-}
-
-// passed notes that a fence of this box has come through. Fences of others are of no interest.
-func (b *box) passed(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fences[id] {
-		delete(b.fences, id)
-		b.synced = true
-		b.wakeLocked()
-	}
 }
 
 // stop ends the box for a reason that its reader gets.

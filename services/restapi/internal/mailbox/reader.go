@@ -134,31 +134,32 @@ func (r *Reader) settle(ctx context.Context) error {
 	return nil
 }
 
-// sync sends a fence and waits until it has come through, until the mailbox holds as much as it may, or for the settle
-// time.
+// sync makes sure that what is in the queue by now has been delivered, as long as that does not take longer than the
+// settle time. When the mailbox was just opened, the other replicas are told once more if it takes long.
 func (r *Reader) sync(ctx context.Context, opening bool) error {
-	fence, err := r.box.fence(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.box.dropFence(fence)
-	there := func() bool { return !r.box.fences[fence] || len(r.box.held) >= prefetch }
-	timeout := time.NewTimer(settleTimeout)
-	defer timeout.Stop()
 	if opening {
-		again := time.NewTimer(reclaimAfter)
-		defer again.Stop()
-		ok, err := r.await(ctx, again.C, there)
-		if ok || err != nil {
-			r.fenced = ok
+		if err := r.pass(ctx, reclaimAfter); r.fenced || err != nil {
 			return err
 		}
 		if err := r.box.announce(ctx); err != nil {
 			return err
 		}
 	}
-	ok, err := r.await(ctx, timeout.C, there)
-	r.fenced = ok
+	return r.pass(ctx, settleTimeout)
+}
+
+// pass sends a fence and waits until it has come through, or until the mailbox holds as much as it may.
+func (r *Reader) pass(ctx context.Context, patience time.Duration) error {
+	fence, err := r.box.fence(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.box.dropFence(fence)
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	r.fenced, err = r.await(ctx, timeout.C, func() bool {
+		return !r.box.fences[fence] || len(r.box.held) >= prefetch
+	})
 	return err
 }
 
@@ -328,8 +329,8 @@ func (b *box) fence(ctx context.Context) (string, error) {
 	b.fences[id] = true
 	b.mu.Unlock()
 	err := b.pool.broker.Send(ctx, b.key.queue(), broker.Message{
-		ID: id, Type: typeFence, Session: string(b.key.Session), User: string(b.key.User), Time: time.Now(),
-		Version: message.Version, Transient: true, Body: []byte("{}"),
+		ID: id, Type: typeFence, Correlation: b.id, Session: string(b.key.Session), User: string(b.key.User),
+		Time: time.Now(), Version: message.Version, Transient: true, Body: []byte("{}"),
 	})
 	switch {
 	case err == nil, errors.Is(err, broker.ErrFull):
