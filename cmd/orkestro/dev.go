@@ -18,12 +18,12 @@ import (
 
 // devCommand is `orkestro dev`.
 type devCommand struct {
-	Listen      string `default:"127.0.0.1:8080" env:"ORKESTRO_DEV_LISTEN" help:"Address of the API and the pages." placeholder:"HOST:PORT"`                                                                                         //nolint:lll // one flag, one line
+	Listen      string `default:"127.0.0.1:8080" env:"ORKESTRO_DEV_LISTEN" help:"Address of the API and the pages." placeholder:"HOST:PORT"`                                                                                   //nolint:lll // one flag, one line
 	MediaListen string `default:"127.0.0.1:8888" env:"ORKESTRO_DEV_MEDIA_LISTEN" help:"Address of the first media server's Kurento Protocol; when it is taken, a free port of the same host is used." placeholder:"HOST:PORT"` //nolint:lll // one flag, one line
-	Data        string `env:"ORKESTRO_DATA" help:"Directory to keep the store in, so that sessions outlive this process. Without it everything is in memory." placeholder:"DIR"`                                                  //nolint:lll // one flag, one line
+	Data        string `env:"ORKESTRO_DATA" help:"Directory to keep the store in, so that sessions outlive this process. Without it everything is in memory." placeholder:"DIR"`                                               //nolint:lll // one flag, one line
 	APIKey      string `default:"devkey" env:"ORKESTRO_DEV_API_KEY" help:"Secret of the API key." placeholder:"SECRET"`
 	Demo        bool   `default:"true" env:"ORKESTRO_DEV_DEMO" help:"Serve the demo page at /demo/." negatable:""`
-	LogLevel    string `default:"warn" enum:"debug,info,warn,error" env:"ORKESTRO_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
+	LogLevel    string `default:"warn" enum:"debug,info,warn,error" env:"ORKESTRO_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."` //nolint:lll // one flag, one line
 	LogFormat   string `default:"text" enum:"json,text" env:"ORKESTRO_LOG_FORMAT" help:"Format of the log: json or text."`
 }
 
@@ -76,7 +76,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 // hint adds what to do about an address that cannot be listened on.
 func hint(err error, flag string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; another program has that port: stop it, or choose another with %s (port 0: any free one)", err, flag)
+		return fmt.Errorf("%w; another program has that port: stop it, or choose another with %s (port 0 is any free one)",
+			err, flag)
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	exit, exited := 0, false
 	parser, err := newParser(stdout, stderr, func(status int) { exit, exited = status, true })
 	if err != nil {
-		fmt.Fprintln(stderr, "orkestro:", err)
+		_, _ = fmt.Fprintln(stderr, "orkestro:", err)
 		return statusFailed
 	}
 	command, err := parser.Parse(args)
@@ -54,13 +54,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case exited: // --help or --version has been printed
 		return exit
 	case err != nil:
-		fmt.Fprintln(stderr, "orkestro:", err)
-		fmt.Fprintln(stderr, "Run 'orkestro --help' for how it is used.")
+		_, _ = fmt.Fprintln(stderr, "orkestro:", err)
+		_, _ = fmt.Fprintln(stderr, "Run 'orkestro --help' for how it is used.")
 		return statusUsage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(terminal{out: stdout, err: stderr}); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "orkestro:", err)
+		_, _ = fmt.Fprintln(stderr, "orkestro:", err)
 		return statusFailed
 	}
 	return 0

@@ -25,7 +25,8 @@ func (c *listServers) Run(ctx context.Context, t terminal) error {
 	}
 	return c.print(t.out, servers, func() [][]string {
 		rows := [][]string{{
-			"SERVER", "STATUS", "AVAILABILITY", "REGION", "SESSIONS", "ENDPOINTS", "CPU", "MEMORY", "IN", "OUT", "HEARTBEAT", "URL",
+			"SERVER", "STATUS", "AVAILABILITY", "REGION", "SESSIONS", "ENDPOINTS", "CPU", "MEMORY", "IN", "OUT",
+			"HEARTBEAT", "URL",
 		}}
 		for _, s := range servers {
 			rows = append(rows, []string{

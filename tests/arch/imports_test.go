@@ -12,7 +12,7 @@ var allowed = map[string][]string{
 	"pkg/mediaapi":    {"pkg/control"},
 	"pkg/message":     {"pkg/control", "pkg/broker"},
 	"pkg/broker":      {},
-	"pkg/store":       {"pkg/control"},
+	"pkg/store":       {"pkg/control", "pkg/logging"},
 	"pkg/mediaclient": {"pkg/control", "pkg/mediaapi", "pkg/jsonrpc", "pkg/logging"},
 	"pkg/jsonrpc":     {},
 	"pkg/logging":     {},

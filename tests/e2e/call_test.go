@@ -26,6 +26,6 @@ func TestCall_ListenerOnlyListens(t *testing.T) {
 	session := newSession(t)
 	ann := join(t, session, "ann")[0]
 	listener := joinSilently(t, session, "listener")
-	expectFlow(t, ann, listener)
+	expectFlows(t, newFlow(ann, listener, "video"), newFlow(ann, listener, "audio"))
 	expectNoFailures(t, ann, listener)
 }

@@ -85,30 +85,45 @@ const enough = 25
 // expectMedia waits until every user receives new audio and video from each of the others.
 func expectMedia(t *testing.T, users ...*harness.User) {
 	t.Helper()
+	var flows []*flow
 	for _, receiver := range users {
 		for _, sender := range users {
 			if receiver != sender {
-				expectFlow(t, sender, receiver)
+				flows = append(flows, newFlow(sender, receiver, "video"), newFlow(sender, receiver, "audio"))
 			}
 		}
 	}
+	expectFlows(t, flows...)
 }
 
-func expectFlow(t *testing.T, sender, receiver *harness.User) {
+// flow is one kind of media from one user to another.
+type flow struct {
+	sender, receiver *harness.User
+	kind             string
+	before           int // packets that had arrived when we began to look
+}
+
+func newFlow(sender, receiver *harness.User, kind string) *flow {
+	return &flow{sender, receiver, kind, receiver.Packets(receiver.Streams()[sender.ID], kind)}
+}
+
+// check is nil once enough has arrived.
+func (f *flow) check() error {
+	stream := f.receiver.Streams()[f.sender.ID]
+	if stream == "" {
+		return fmt.Errorf("%s knows no stream of %s; failures %v", f.receiver.ID, f.sender.ID, f.receiver.Failures())
+	}
+	if got := f.receiver.Packets(stream, f.kind) - f.before; got < enough {
+		return fmt.Errorf("%s received %d packets of %s of %s; failures %v, %v",
+			f.receiver.ID, got, f.kind, f.sender.ID, f.receiver.Failures(), f.sender.Failures())
+	}
+	return nil
+}
+
+func expectFlows(t *testing.T, flows ...*flow) {
 	t.Helper()
-	for _, kind := range []string{"video", "audio"} {
-		before := receiver.Packets(receiver.Streams()[sender.ID], kind)
-		testkit.Eventually(t, func() error {
-			stream := receiver.Streams()[sender.ID]
-			if stream == "" {
-				return fmt.Errorf("%s knows no stream of %s; failures %v", receiver.ID, sender.ID, receiver.Failures())
-			}
-			if got := receiver.Packets(stream, kind) - before; got < enough {
-				return fmt.Errorf("%s received %d packets of %s of %s; failures %v, %v",
-					receiver.ID, got, kind, sender.ID, receiver.Failures(), sender.Failures())
-			}
-			return nil
-		})
+	for _, f := range flows {
+		testkit.Eventually(t, f.check)
 	}
 }
 

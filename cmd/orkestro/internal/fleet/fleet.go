@@ -1,6 +1,6 @@
-// Package fleet runs a whole Orkestro fleet in one process: the embedded store, an in-memory broker, and several of each
-// service, wired exactly as separate processes would be. It is for `orkestro dev`; the services do not know that they
-// share a process.
+// Package fleet runs a whole Orkestro fleet in one process: the embedded store, an in-memory broker, and several of
+// each service, wired exactly as separate processes would be. It is for `orkestro dev`; the services do not know that
+// they share a process.
 package fleet
 
 import (
@@ -44,13 +44,14 @@ type Addresses struct {
 // Run starts a fleet, calls serve once all of it is ready, and stops it when serve has returned. The context of serve
 // ends with ctx, or when a service has failed; the failure is then what Run returns.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, serve func(context.Context, Addresses) error) error {
-	store, err := embeddedmongo.Start(embeddedmongo.Config{Listen: anyPort, DataDir: cfg.DataDir}, log)
+	settings := embeddedmongo.Config{Listen: anyPort, DataDir: cfg.DataDir}
+	store, err := embeddedmongo.Start(settings, log) //nolint:contextcheck // it lives until Close
 	if err != nil {
 		return fmt.Errorf("start the store: %w", err)
 	}
 	defer func() { _ = store.Close() }()
 	messages := memory.New(log)
-	defer func() { _ = messages.Close() }()
+	defer func() { _ = messages.Close() }() //nolint:contextcheck // it bounds itself
 
 	ctx, failed := context.WithCancelCause(ctx)
 	defer failed(nil)

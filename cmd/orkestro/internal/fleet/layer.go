@@ -33,8 +33,8 @@ type layer struct {
 	running   sync.WaitGroup
 }
 
-// startLayer starts all members and waits until they are ready. One that ends before the layer is stopped is reported to
-// failed. The layer is to be stopped also when starting it failed.
+// startLayer starts all members and waits until they are ready. One that ends before the layer is stopped is reported
+// to failed. The layer is to be stopped also when starting it failed.
 func startLayer(ctx context.Context, failed context.CancelCauseFunc, members ...member) (*layer, error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &layer{addresses: make([]string, len(members)), cancel: cancel}

@@ -94,8 +94,8 @@ func (s services) settings(cfg any, id, listen string, more ...string) error {
 
 func name(service string, i int) string { return fmt.Sprintf("%s-%d", service, i+1) }
 
-// tokenSecret follows from the API key, so that tokens outlive the process as sessions do (--data). Who has the key could
-// make tokens anyway.
+// tokenSecret follows from the API key, so that tokens outlive the process as sessions do (--data). Who has the key
+// could make tokens anyway.
 func tokenSecret(key string) string {
 	sum := sha256.Sum256([]byte("orkestro dev tokens " + key))
 	return hex.EncodeToString(sum[:])
