@@ -39,11 +39,11 @@ func (f *fixture) Send(_ context.Context, queue string, m broker.Message) error 
 	return nil
 }
 
-func newFixture(t testing.TB, st *store.Store) *fixture {
-	t.Helper()
+func newFixture(tb testing.TB, st *store.Store) *fixture {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	b := memory.New(log)
-	t.Cleanup(func() { _ = b.Close() })
+	tb.Cleanup(func() { _ = b.Close() })
 	registry := prometheus.NewRegistry()
 	service := session.New(session.Config{}, st, b, nil, session.NewMetrics(registry), log)
 	f := &fixture{}

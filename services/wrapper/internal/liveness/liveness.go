@@ -104,7 +104,12 @@ func (m *Monitor) follow(ctx context.Context) {
 		}
 		watching, cancel := context.WithCancel(ctx)
 		m.watched[one] = cancel
-		m.running.Go(func() { m.watch(watching, one) })
+		m.running.Go(func() {
+			if m.waitLost(watching, one) {
+				// The claim marks the server as down, which ends watching: what follows must not end with it.
+				m.claim(ctx, one)
+			}
+		})
 	}
 	for one, cancel := range m.watched {
 		if present[one] {
@@ -124,8 +129,8 @@ func (m *Monitor) replaced(ctx context.Context, one instance) {
 	}
 }
 
-// watch waits for one instance to be lost, and claims it.
-func (m *Monitor) watch(ctx context.Context, one instance) {
+// waitLost waits for one instance to be lost; false when ctx ends before that.
+func (m *Monitor) waitLost(ctx context.Context, one instance) bool {
 	for ctx.Err() == nil {
 		client, err := m.dialer.Connect(ctx, one.url)
 		if err == nil && client.Instance() == one.instance {
@@ -136,14 +141,14 @@ func (m *Monitor) watch(ctx context.Context, one instance) {
 			continue
 		}
 		if ctx.Err() == nil && m.isLost(one, err) {
-			m.claim(ctx, one)
-			return
+			return true
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryEvery/2 + rand.N(retryEvery)): //nolint:gosec // jitter needs no secrecy
 		}
 	}
+	return false
 }
 
 // isLost judges a failed attempt: err is nil when another instance answered.
