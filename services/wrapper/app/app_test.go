@@ -86,7 +86,7 @@ func (m *mediaServer) Accept(r jsonrpc.Request) jsonrpc.Task {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		switch r.Method {
-		case "connect":
+		case "connect": //nolint:usestdlibvars // a method of JSON-RPC, not of HTTP
 			return map[string]any{"serverId": m.id}, nil
 		case "create":
 			m.count++
