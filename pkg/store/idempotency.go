@@ -35,8 +35,8 @@ type IdempotencyAnswer struct {
 }
 
 // Claim enters r if its call is new, or takes over the lease of an earlier try that ended without an answer. claimed
-// says whether the caller of Claim is now to handle the call; the record is the one that is stored, so its Request may be
-// an earlier try's. A record that is past its expiry counts as none.
+// says whether the caller of Claim is now to handle the call; the record is the one that is stored, so its Request may
+// be an earlier try's. A record that is past its expiry counts as none.
 func (i *Idempotency) Claim(ctx context.Context, r IdempotencyRecord, now time.Time) (
 	stored IdempotencyRecord, claimed bool, err error,
 ) {

@@ -31,71 +31,71 @@ const (
 
 // Deps is what a caller may give in place of what the settings name.
 type Deps struct {
-	Broker    broker.Broker         // nil: RabbitMQ at Config.AMQPURL
+	Broker    broker.Broker        // nil: RabbitMQ at Config.AMQPURL
 	Listening func(address string) // called once requests are taken; nil: nobody is told
 }
 
-// Run serves the HTTP API until ctx ends or something fails, and then stops in the order of the flow of data: not ready,
-// waiting polls answered, requests finished, mailboxes back to the broker, replies, broker, store. It starts although
-// broker and database are not there yet.
-func Run(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) error {
+// Run serves the HTTP API until ctx ends or something fails, and then stops in the order of the flow of data: not
+// ready, waiting polls answered, requests finished, mailboxes back to the broker, replies, broker, store. It starts
+// although broker and database are not there yet.
+func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	if cfg.ID == "" {
 		cfg.ID = defaultID()
 	}
-	log = log.With(logging.KeyReplica, cfg.ID)
-	door, err := openEntrance(ctx, cfg.Listen, log)
+	logger = logger.With(logging.KeyReplica, cfg.ID)
+	door, err := openEntrance(ctx, cfg.Listen, logger)
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "listening", "address", door.address)
+	logger.InfoContext(ctx, "listening", "address", door.address)
 	if deps.Listening != nil {
 		deps.Listening(door.address)
 	}
-	return errors.Join(runBehind(ctx, door, cfg, deps, log), door.close())
+	return errors.Join(runBehind(ctx, door, cfg, deps, logger), door.close())
 }
 
 // runBehind opens what the replica needs and runs it behind the entrance.
-func runBehind(ctx context.Context, door *entrance, cfg Config, deps Deps, log *slog.Logger) error {
-	messages, closeBroker, err := openBroker(ctx, cfg, deps, log)
+func runBehind(ctx context.Context, door *entrance, cfg Config, deps Deps, logger *slog.Logger) error {
+	messages, closeBroker, err := openBroker(ctx, cfg, deps, logger)
 	if err != nil {
 		return err
 	}
 	defer closeBroker()
-	database, err := openStore(ctx, cfg, log)
+	database, err := openStore(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}
 	if database == nil { // stopped before it came
 		return nil
 	}
-	defer closeStore(ctx, database, log)
-	r, err := newReplica(cfg, messages, database, log)
+	defer closeStore(ctx, database, logger)
+	r, err := newReplica(cfg, messages, database, logger)
 	if err != nil {
 		return err
 	}
 	return r.run(ctx, door)
 }
 
-func openBroker(ctx context.Context, cfg Config, deps Deps, log *slog.Logger) (broker.Broker, func(), error) {
+func openBroker(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) (broker.Broker, func(), error) {
 	if deps.Broker != nil {
 		return deps.Broker, func() {}, nil
 	}
-	b, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "restapi " + cfg.ID}, log)
+	b, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "restapi " + cfg.ID}, logger)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the broker: %w", err)
 	}
-	return b, func() {
+	return b, func() { //nolint:contextcheck // the broker bounds its own end
 		if err := b.Close(); err != nil {
-			log.Warn("the broker did not close cleanly", logging.KeyError, err)
+			logger.Warn("the broker did not close cleanly", logging.KeyError, err)
 		}
 	}, nil
 }
 
 // openStore tries until the database is there; nil if ctx ends first.
-func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
 	pause := openBackoffMin
 	for {
 		s, err := store.Open(ctx, cfg.MongoURL, cfg.MongoDatabase)
@@ -103,11 +103,11 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store,
 		case err == nil:
 			return s, nil
 		case ctx.Err() != nil:
-			return nil, nil
+			return nil, nil //nolint:nilerr // the failure is of the stop, which is not one
 		case control.CodeOf(err) != control.CodeUnavailable:
 			return nil, fmt.Errorf("open the database: %w", err)
 		}
-		log.WarnContext(ctx, "the database is not there yet", logging.KeyError, err)
+		logger.WarnContext(ctx, "the database is not there yet", logging.KeyError, err)
 		select {
 		case <-ctx.Done():
 			return nil, nil
@@ -117,11 +117,11 @@ func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*store.Store,
 	}
 }
 
-func closeStore(ctx context.Context, s *store.Store, log *slog.Logger) {
+func closeStore(ctx context.Context, s *store.Store, logger *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
-		log.WarnContext(ctx, "the database did not close cleanly", logging.KeyError, err)
+		logger.WarnContext(ctx, "the database did not close cleanly", logging.KeyError, err)
 	}
 }
 

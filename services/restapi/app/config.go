@@ -12,6 +12,8 @@ import (
 )
 
 // Config are the settings of a REST replica. Every flag has an environment variable; help says the unit.
+//
+//nolint:lll // one flag, one line
 type Config struct {
 	ID     string `name:"id" env:"ORKESTRO_ID" help:"Name of this replica among the others; default: host name and a random part."`
 	Listen string `name:"listen" env:"ORKESTRO_LISTEN" default:"127.0.0.1:8080" help:"Address of the HTTP API, host:port."`

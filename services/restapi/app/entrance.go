@@ -23,8 +23,8 @@ const (
 	maxHeaderBytes = 64 * 1024
 )
 
-// entrance is the HTTP server of a replica. It is open before the replica is ready, so that probes get their answer, and
-// says then that it is not.
+// entrance is the HTTP server of a replica. It is open before the replica is ready, so that probes get their answer,
+// and says then that it is not.
 type entrance struct {
 	address string
 	server  *http.Server
@@ -34,7 +34,7 @@ type entrance struct {
 }
 
 // openEntrance listens and serves until close.
-func openEntrance(ctx context.Context, address string, log *slog.Logger) (*entrance, error) {
+func openEntrance(ctx context.Context, address string, logger *slog.Logger) (*entrance, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -42,7 +42,7 @@ func openEntrance(ctx context.Context, address string, log *slog.Logger) (*entra
 	e := &entrance{address: listener.Addr().String(), failed: make(chan error, 1)}
 	e.server = &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	e.group.Go(func() {
 		if err := e.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -102,7 +102,7 @@ func startReplica(tb testing.TB, cfg app.Config, b *memory.Broker, log *slog.Log
 		if err != nil {
 			return err
 		}
-		defer response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
 		body, _ := io.ReadAll(response.Body)
 		if response.StatusCode != http.StatusOK {
 			return fmt.Errorf("not ready: %s", body)
@@ -177,7 +177,7 @@ func send(
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	return answer{status: response.StatusCode, header: response.Header, body: text}, err
 }

@@ -150,8 +150,8 @@ func (a *admin) audit(ctx context.Context, in *auditInput) (*listOutput[AuditEnt
 	}), nil
 }
 
-// auditPosition is what a cursor of the audit stands for: time and id of an entry, none for the first page. The database
-// keeps times in milliseconds.
+// auditPosition is what a cursor of the audit stands for: time and id of an entry, none for the first page. The
+// database keeps times in milliseconds.
 func auditPosition(key string) (at time.Time, id string, err error) {
 	if key == "" {
 		return time.Time{}, "", nil

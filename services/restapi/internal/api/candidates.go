@@ -28,7 +28,7 @@ type candidatesInput struct {
 }
 
 func (c *connections) publishCandidates(ctx context.Context, in *candidatesInput) (*struct{}, error) {
-	_, user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
+	user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
 	if err == nil && !user.Permissions.Publish {
 		err = control.Errorf(control.CodeForbidden, "the user may not publish")
 	}
@@ -39,7 +39,7 @@ func (c *connections) publishCandidates(ctx context.Context, in *candidatesInput
 }
 
 func (c *connections) subscribeCandidates(ctx context.Context, in *candidatesInput) (*struct{}, error) {
-	_, user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
+	user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (m *messages) stream(ctx context.Context, in *streamInput) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+	return &huma.StreamResponse{Body: func(hctx huma.Context) { //nolint:contextcheck // hctx carries it
 		defer reader.Close()
 		r, w := humachi.Unwrap(hctx)
 		s := &eventStream{w: w, control: http.NewResponseController(w), reader: reader}

@@ -43,12 +43,12 @@ func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 // recoverPanics answers 500 for a request whose handling panicked; the others go on.
 func (c *core) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
+		defer func() { //nolint:contextcheck // the request carries it
 			fault := recover()
 			if fault == nil {
 				return
 			}
-			if fault == http.ErrAbortHandler {
+			if fault == http.ErrAbortHandler { //nolint:errorlint // a value to panic with, never wrapped
 				panic(fault) //nolint:forbidigo // the way net/http wants a request aborted
 			}
 			c.Log.ErrorContext(r.Context(), "a request handler panicked",

@@ -51,6 +51,7 @@ func (c *core) guard(op *huma.Operation, next http.Handler) http.Handler {
 			problem.FromError(err).Write(w, r)
 			return
 		}
+		//nolint:contextcheck // the request carries it
 		c.once(w, r, body, call{principal: principal, traceParent: traceParent(r)}, next)
 	})
 }
@@ -135,8 +136,8 @@ func pathParam(r *http.Request, name string) string {
 	return value
 }
 
-// traceParent is the W3C trace context of the caller, if it has the right form (Trace Context section 3.2: version 00 has
-// 55 characters).
+// traceParent is the W3C trace context of the caller, if it has the right form (Trace Context section 3.2: version 00
+// has 55 characters).
 func traceParent(r *http.Request) string {
 	value := r.Header.Get("Traceparent")
 	if len(value) != len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") {

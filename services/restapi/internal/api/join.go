@@ -16,7 +16,7 @@ const joinTries = 3
 
 // NewUser is what POST .../users takes.
 type NewUser struct {
-	ID          string          `json:"id,omitempty" doc:"Chosen by the caller, else a UUIDv7; of a user that is there: a rejoin."`
+	ID          string          `json:"id,omitempty" doc:"Else a UUIDv7. That of a user that is there means a rejoin."`
 	Name        string          `json:"name,omitempty" maxLength:"256"`
 	Metadata    object          `json:"metadata,omitempty" doc:"The application's own, at most 4 KiB."`
 	TokenTTL    string          `json:"tokenTTL,omitempty" doc:"How long the token lives, 30s to 24h."`

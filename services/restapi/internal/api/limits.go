@@ -41,7 +41,7 @@ func compact(field string, value []byte, limit int) ([]byte, error) {
 		return nil, control.Errorf(control.CodeInvalid, "%s: it is not JSON", field)
 	}
 	if text.Len() > limit {
-		return nil, control.Errorf(control.CodeTooLarge, "%s: it has %d bytes, at most %d are taken", field, text.Len(), limit)
+		return nil, control.Errorf(control.CodeTooLarge, "%s: at most %d bytes are taken", field, limit)
 	}
 	return text.Bytes(), nil
 }

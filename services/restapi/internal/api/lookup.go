@@ -68,15 +68,15 @@ func (c *core) user(ctx context.Context, path UserPath) (*control.Session, *cont
 }
 
 // userAt is user for calls under an epoch: stale_epoch if it is not the session's.
-func (c *core) userAt(ctx context.Context, path UserPath, epoch int64) (*control.Session, *control.User, error) {
+func (c *core) userAt(ctx context.Context, path UserPath, epoch int64) (*control.User, error) {
 	session, user, err := c.user(ctx, path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if epoch != session.Epoch || epoch == 0 {
-		return nil, nil, control.Errorf(control.CodeStaleEpoch, "epoch: the session is at %d", session.Epoch)
+		return nil, control.Errorf(control.CodeStaleEpoch, "epoch: the session is at %d", session.Epoch)
 	}
-	return session, user, nil
+	return user, nil
 }
 
 func noUser(id control.UserID) error {

@@ -62,7 +62,8 @@ func (m *messages) send(ctx context.Context, in *sendInput) (*sendOutput, error)
 	return &sendOutput{Body: Sent{ID: sent.ID}}, nil
 }
 
-// envelope is the message as it travels; its id is that of the request, so that the same request sends the same message.
+// envelope is the message as it travels; its id is that of the request, so that the same request sends the same
+// message.
 func (m *messages) envelope(
 	ctx context.Context, session *control.Session, in *sendInput, data []byte,
 ) (broker.Message, error) {

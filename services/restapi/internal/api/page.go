@@ -8,7 +8,7 @@ import (
 // web holds the two pages that a replica serves. Each is one file, and loads nothing but this API.
 //
 //go:embed web/*.html
-var web embed.FS //nolint:gochecknoglobals // go:embed can fill nothing else
+var web embed.FS
 
 // pagePolicy lets a page run what is in it and talk to the API it came from, nothing else.
 const pagePolicy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; " +

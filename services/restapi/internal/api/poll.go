@@ -56,8 +56,8 @@ func (m *messages) poll(ctx context.Context, in *pollInput) (*pollOutput, error)
 	return out, nil
 }
 
-// read opens the user's mailbox and lets use read from it, again if it is lost meanwhile and there still is something to
-// read. The reader is use's to close.
+// read opens the user's mailbox and lets use read from it, again if it is lost meanwhile and there still is something
+// to read. The reader is use's to close.
 func (m *messages) read(ctx context.Context, path UserPath, ack string, use func(*mailbox.Reader) error) error {
 	for try := 1; ; try++ {
 		session, user, err := m.readable(ctx, path)

@@ -52,7 +52,7 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 	if err := checkSDP(in.Body.SDP); err != nil {
 		return nil, err
 	}
-	_, user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
+	user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,8 @@ func answered(in *describeInput, wait time.Duration, answer *control.SDPAnswer) 
 	}, nil
 }
 
-// preferredWait is the wait of a Prefer header (RFC 7240 section 4.3), 0 without one. What cannot be read is ignored, as
-// preferences are.
+// preferredWait is the wait of a Prefer header (RFC 7240 section 4.3), 0 without one. What cannot be read is ignored,
+// as preferences are.
 func preferredWait(prefer string) time.Duration {
 	for preference := range strings.SplitSeq(prefer, ",") {
 		preference, _, _ = strings.Cut(preference, ";")

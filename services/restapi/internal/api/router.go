@@ -1,6 +1,6 @@
-// Package api is the HTTP API of Orkestro: routes, checks, shapes. Each operation reads the session document, checks what
-// the contract says, and publishes a request or reads a mailbox; what the requests do is up to Wrappers. Package app
-// builds it. It knows neither AMQP nor MongoDB.
+// Package api is the HTTP API of Orkestro: routes, checks, shapes. Each operation reads the session document, checks
+// what the contract says, and publishes a request or reads a mailbox; what the requests do is up to Wrappers. Package
+// app builds it. It knows neither AMQP nor MongoDB.
 package api
 
 import (

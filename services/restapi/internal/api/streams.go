@@ -17,7 +17,7 @@ type pauseInput struct {
 // Pause is what PATCH .../streams/{id} takes.
 type Pause struct {
 	Paused bool     `json:"paused"`
-	Kinds  []string `json:"kinds,omitempty" nullable:"false" maxItems:"3" enum:"audio,video,data" doc:"All, if none is given."`
+	Kinds  []string `json:"kinds,omitempty" nullable:"false" maxItems:"3" enum:"audio,video,data" doc:"None: all."`
 }
 
 // pause is for the owner of the stream, or an API key in its place.

@@ -17,7 +17,7 @@ func (c *connections) subscribe(ctx context.Context, in *struct {
 	if err := checkSDP(in.Body.SDP); err != nil {
 		return nil, err
 	}
-	_, user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
+	user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +46,12 @@ func (c *connections) offered(ctx context.Context, path UserPath, user *control.
 // subscriber is a user that may subscribe, under an epoch.
 func (c *connections) subscriber(
 	ctx context.Context, path UserPath, epoch int64,
-) (*control.Session, *control.User, error) {
-	session, user, err := c.userAt(ctx, path, epoch)
+) (*control.User, error) {
+	user, err := c.userAt(ctx, path, epoch)
 	if err == nil && !user.Permissions.Subscribe {
 		err = control.Errorf(control.CodeForbidden, "the user may not subscribe")
 	}
-	return session, user, err
+	return user, err
 }
 
 func (c *connections) unsubscribe(ctx context.Context, in *UserPath) (*struct{}, error) {
@@ -74,7 +74,7 @@ func (c *connections) requestOffer(ctx context.Context, in *struct {
 	Body OfferWish
 },
 ) (*struct{}, error) {
-	_, user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
+	user, err := c.subscriber(ctx, in.UserPath, in.Body.Epoch)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ const (
 // typeFence is the message type of fences.
 const typeFence = "fence"
 
-// box is one open mailbox. Its goroutine, run, opens the queue, takes in what it delivers and closes it; readers look at
-// what is held under mu and wait for changed.
+// box is one open mailbox. Its goroutine, run, opens the queue, takes in what it delivers and closes it; readers look
+// at what is held under mu and wait for changed.
 //
 //	opening -> open -> leaving (stop: idle, taken over, pool closed) -> done
 //	              `--> done (lost: connection, queue deleted)
@@ -175,7 +175,8 @@ func (b *box) close(mailbox broker.Mailbox) {
 	if err := mailbox.Close(); err != nil {
 		b.pool.log.Debug("a mailbox did not close cleanly", logging.KeyUser, b.key.User, logging.KeyError, err)
 	}
-	for range mailbox.Deliveries() { //nolint:revive // emptied until it is closed
+	for range mailbox.Deliveries() {
+		continue
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// ErrCursor: the cursor is not one that this user was given.
+// ErrCursor says that a cursor is not one that this user was given.
 var ErrCursor = errors.New("mailbox: unknown cursor")
 
 const (

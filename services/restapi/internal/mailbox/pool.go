@@ -80,11 +80,11 @@ type Pool struct {
 }
 
 // NewPool has no mailbox open yet. Close ends it.
-func NewPool(b Broker, config Config, cursors *Cursors, metrics *Metrics, log *slog.Logger) *Pool {
+func NewPool(b Broker, config Config, cursors *Cursors, metrics *Metrics, logger *slog.Logger) *Pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Pool{
 		broker: b, config: config, cursors: cursors, metrics: metrics,
-		log: log.With(logging.KeyComponent, "mailbox"), ctx: ctx, cancel: cancel,
+		log: logger.With(logging.KeyComponent, "mailbox"), ctx: ctx, cancel: cancel,
 		draining: make(chan struct{}), boxes: map[Key]*box{},
 	}
 	metrics.watch(p)
@@ -195,8 +195,8 @@ func (p *Pool) claim(k Key) (*box, error) {
 	return b, nil
 }
 
-// evictLocked closes the mailbox that has been without a reader for longest; mu is held. It reports false if every one is
-// being read.
+// evictLocked closes the mailbox that has been without a reader for longest; mu is held. It reports false if every one
+// is being read.
 func (p *Pool) evictLocked() bool {
 	var oldest *box
 	var longest time.Duration

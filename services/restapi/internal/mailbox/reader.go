@@ -322,7 +322,8 @@ func (b *box) dropFence(id string) {
 	delete(b.fences, id)
 }
 
-// fence sends a fence and gives its id, to be dropped in the end. A full queue takes none, but then there is more than a mailbox can hold.
+// fence sends a fence and gives its id, to be dropped in the end. A full queue takes none, but then there is more than
+// a mailbox can hold.
 func (b *box) fence(ctx context.Context) (string, error) {
 	id := control.NewID()
 	b.mu.Lock()

@@ -20,7 +20,7 @@ const ContentType = "application/problem+json"
 const defaultRetryAfter = time.Second
 
 // Problem is a problem document. It is an error of its own, with the status and headers that go with it.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	Type     string       `json:"type" doc:"A URN that ends with the code."`
 	Title    string       `json:"title" doc:"The HTTP status in words."`
 	Status   int          `json:"status" doc:"The HTTP status."`

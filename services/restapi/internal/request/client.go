@@ -29,7 +29,7 @@ const (
 	maxAttempts = 3
 )
 
-// ErrNoReply: nobody answered in time. The request was taken and will still be handled.
+// ErrNoReply says that nobody answered in time. The request was taken and will still be handled.
 var ErrNoReply = errors.New("request: no reply yet")
 
 // Request is what is published. ID is the request's id, the same again when it is repeated.
@@ -59,9 +59,9 @@ type Client struct {
 }
 
 // New is a client of one replica. Run must run for it to get replies.
-func New(b broker.Broker, replica string, notice Notice, log *slog.Logger) *Client {
+func New(b broker.Broker, replica string, notice Notice, logger *slog.Logger) *Client {
 	return &Client{
-		broker: b, replica: replica, notice: notice, log: log.With(logging.KeyComponent, "request"),
+		broker: b, replica: replica, notice: notice, log: logger.With(logging.KeyComponent, "request"),
 		pending: map[string]chan message.Reply{},
 	}
 }
