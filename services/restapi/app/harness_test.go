@@ -8,26 +8,33 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/broker/memory"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/pkg/testkit/mongo"
+	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 	"github.com/orkestro/orkestro/services/restapi/app"
 )
 
 const (
 	apiKey      = "devkey"
 	tokenSecret = "a secret of at least sixteen bytes"
+
+	// rabbitVariable makes these tests run against a RabbitMQ node of their own.
+	rabbitVariable = "ORKESTRO_TEST_RABBITMQ"
 )
 
 // fleet is real REST replicas over an in-memory broker and an embedded store, with a stand-in for the Wrappers.
 type fleet struct {
 	tb       testing.TB
-	broker   *memory.Broker
+	broker   broker.Broker
 	store    *store.Store
 	wrapper  *wrapper
 	replicas []*replicaUnderTest
@@ -49,7 +56,7 @@ func newFleet(tb testing.TB, n int, change func(*app.Config)) *fleet {
 	}
 	tb.Cleanup(func() { _ = db.Close(context.Background()) })
 	log := slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	f := &fleet{tb: tb, broker: memory.New(log), store: db}
+	f := &fleet{tb: tb, broker: openBroker(tb, log), store: db}
 	tb.Cleanup(func() { _ = f.broker.Close() })
 	f.wrapper = startWrapper(tb, f.broker, db)
 	for i := range n {
@@ -67,7 +74,20 @@ func newFleet(tb testing.TB, n int, change func(*app.Config)) *fleet {
 	return f
 }
 
-func startReplica(tb testing.TB, cfg app.Config, b *memory.Broker, log *slog.Logger) *replicaUnderTest {
+// openBroker is RabbitMQ if rabbitVariable says so, else the broker in memory.
+func openBroker(tb testing.TB, log *slog.Logger) broker.Broker {
+	tb.Helper()
+	if os.Getenv(rabbitVariable) == "" {
+		return memory.New(log)
+	}
+	b, err := amqp.Open(tb.Context(), amqp.Config{URL: rabbit.Shared(tb).URL()}, log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func startReplica(tb testing.TB, cfg app.Config, b broker.Broker, log *slog.Logger) *replicaUnderTest {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	listening := make(chan string, 1)

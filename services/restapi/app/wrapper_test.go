@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
-	"github.com/orkestro/orkestro/pkg/broker/memory"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -19,7 +18,7 @@ import (
 // requests it got.
 type wrapper struct {
 	tb     testing.TB
-	broker *memory.Broker
+	broker broker.Broker
 	store  *store.Store
 
 	mu       sync.Mutex
@@ -29,7 +28,7 @@ type wrapper struct {
 
 var options = broker.SubscribeOptions{Concurrency: 8, MaxAttempts: 3}
 
-func startWrapper(tb testing.TB, b *memory.Broker, s *store.Store) *wrapper {
+func startWrapper(tb testing.TB, b broker.Broker, s *store.Store) *wrapper {
 	tb.Helper()
 	w := &wrapper{tb: tb, broker: b, store: s, silent: map[string]bool{}}
 	if err := b.DeclareQueue(tb.Context(), message.Wrapper()); err != nil {
