@@ -27,7 +27,7 @@ type Config struct {
 	AMQPURL       string `name:"amqp-url" env:"ORKESTRO_AMQP_URL" help:"RabbitMQ of the fleet; none: a server of its own." json:"-"`
 	MongoURL      string `name:"mongo-url" env:"ORKESTRO_MONGO_URL" help:"MongoDB of the fleet; none: a server of its own." json:"-"`
 	MongoDatabase string `default:"orkestro" env:"ORKESTRO_MONGO_DATABASE" help:"Name of the database."`
-	URL           string `env:"ORKESTRO_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
+	URL           string `env:"ORKESTRO_MEDIA_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
 	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
 	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions that the fleet may place here; 0: no limit."`
 

@@ -37,7 +37,6 @@ func (s services) mediaServers(ctx context.Context) ([]member, error) {
 		if err := s.settings(&cfg, id, listen); err != nil {
 			return nil, err
 		}
-		cfg.URL = "" // follows from listen; ORKESTRO_URL is for the operator's commands here
 		members[i] = member{name: id, run: func(ctx context.Context, listening func(string)) error {
 			return mediaserver.Run(ctx, cfg, mediaserver.Deps{Broker: s.broker, Listening: listening}, s.log)
 		}}
