@@ -10,17 +10,26 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/broker/brokertest"
+	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestBroker_Contract(t *testing.T) {
-	brokertest.Run(t, func(tb testing.TB) broker.Broker { tb.Helper(); return open(tb, rabbit.Shared(tb)) })
+	brokertest.Run(t, connected)
 }
 
 func BenchmarkBroker(b *testing.B) {
-	brokertest.Benchmark(b, func(tb testing.TB) broker.Broker { tb.Helper(); return open(tb, rabbit.Shared(tb)) })
+	brokertest.Benchmark(b, connected)
+}
+
+// connected is a broker that has reached the node which the tests share.
+func connected(tb testing.TB) broker.Broker {
+	tb.Helper()
+	b := open(tb, rabbit.Shared(tb))
+	testkit.Eventually(tb, b.Ready)
+	return b
 }
 
 // open connects to a node for as long as the test runs.

@@ -73,18 +73,11 @@ func (l *lane) send(ctx context.Context, p *publication) error {
 	number := l.expect(p)
 	defer l.forget(number)
 	p.message.Headers[headerPublication] = number
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case l.in <- p:
-	case <-timer.C:
-		return errors.Join(fmt.Errorf("%w: not sent in %s", broker.ErrUnavailable, patience), l.link.ready())
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.link.done:
-		return broker.ErrClosed
+	if err := l.enter(ctx, p); err != nil {
+		return err
 	}
-	timer.Reset(callTimeout)
+	timer := time.NewTimer(callTimeout)
+	defer timer.Stop()
 	select {
 	case err := <-p.sent:
 		if err != nil {
@@ -102,6 +95,26 @@ func (l *lane) send(ctx context.Context, p *publication) error {
 		return fmt.Errorf("%w: not confirmed in %s", broker.ErrUnavailable, callTimeout)
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// enter waits for the turn of p: for patience while there is no connection, but longer in a crowd.
+func (l *lane) enter(ctx context.Context, p *publication) error {
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	for waited := patience; ; waited += patience {
+		select {
+		case l.in <- p:
+			return nil
+		case <-ticker.C:
+			if err := l.link.ready(); err != nil || waited >= callTimeout {
+				return errors.Join(fmt.Errorf("%w: not sent in %s", broker.ErrUnavailable, waited), err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.link.done:
+			return broker.ErrClosed
+		}
 	}
 }
 
