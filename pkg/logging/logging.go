@@ -8,6 +8,8 @@ import (
 )
 
 // Config are the settings of the log.
+//
+//nolint:lll // one flag, one line
 type Config struct {
 	Format string `name:"log-format" default:"json" enum:"json,text" env:"ORKESTRO_LOG_FORMAT" help:"Format of the log: json or text."`
 	Level  string `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ORKESTRO_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
