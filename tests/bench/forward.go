@@ -87,10 +87,7 @@ func received(users []*harness.User) int {
 // measureIdle: what sessions cost in which nothing happens, with one user each.
 func measureIdle(ctx context.Context, b *bench) error {
 	const sessions = 200
-	services := []struct {
-		name      string
-		processes []*harness.Process
-	}{{"restapi", b.fleet.RestAPIs}, {"wrapper", b.fleet.Wrappers}, {"mediaserver", b.fleet.MediaServers}}
+	services := b.services()
 	before := make([]int64, len(services))
 	for i, s := range services {
 		before[i] = rss(s.processes)
@@ -107,7 +104,7 @@ func measureIdle(ctx context.Context, b *bench) error {
 		ids[i] = id
 	}
 	for i, s := range services {
-		b.row("memory of an idle session with one user, "+s.name, "%d KiB (both replicas)",
+		b.row("memory of an idle session with one user, "+s.name, "%d KiB (all replicas)",
 			(rss(s.processes)-before[i])/1024/sessions)
 	}
 	cpu := b.cpu()
@@ -117,6 +114,6 @@ func measureIdle(ctx context.Context, b *bench) error {
 	case <-time.After(forwardingTime):
 	}
 	b.row(fmt.Sprintf("CPU of the fleet with %d idle sessions", sessions), "%.1f %% of a core",
-		100*(b.cpu()-cpu).Seconds()/forwardingTime.Seconds())
+		100*(b.cpu().total()-cpu.total()).Seconds()/forwardingTime.Seconds())
 	return closeAll(ctx, b.fleet.API, ids)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,9 +13,56 @@ import (
 // clockTick is the unit of the times in /proc/<pid>/stat on Linux (USER_HZ).
 const clockTick = 10 * time.Millisecond
 
-// cpu is the processor time that the services of the fleet have used, without RabbitMQ and the store.
-func (b *bench) cpu() time.Duration {
-	return cpuOf(slices.Concat(b.fleet.RestAPIs, b.fleet.Wrappers, b.fleet.MediaServers))
+// services are the processes of the fleet by service. RabbitMQ is not among them.
+func (b *bench) services() []service {
+	list := []service{
+		{"restapi", b.fleet.RestAPIs}, {"wrapper", b.fleet.Wrappers}, {"mediaserver", b.fleet.MediaServers},
+	}
+	if b.fleet.Store != nil {
+		list = append(list, service{"store", []*harness.Process{b.fleet.Store}})
+	}
+	return list
+}
+
+// service is all replicas of one.
+type service struct {
+	name      string
+	processes []*harness.Process
+}
+
+// usage is the processor time that each service has used.
+type usage []serviceUsage
+
+type serviceUsage struct {
+	name string
+	cpu  time.Duration
+}
+
+func (b *bench) cpu() usage {
+	var all usage
+	for _, s := range b.services() {
+		all = append(all, serviceUsage{s.name, cpuOf(s.processes)})
+	}
+	return all
+}
+
+// total is the time of all services.
+func (u usage) total() time.Duration {
+	var sum time.Duration
+	for _, s := range u {
+		sum += s.cpu
+	}
+	return sum
+}
+
+// since prints what was used since before for each of n things, by service.
+func (u usage) since(before usage, n int) string {
+	each := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000/float64(n)) }
+	parts := make([]string, len(u))
+	for i, s := range u {
+		parts[i] = s.name + " " + each(s.cpu-before[i].cpu)
+	}
+	return each(u.total()-before.total()) + ": " + strings.Join(parts, ", ")
 }
 
 // cpuOf is the processor time of processes, user and system.

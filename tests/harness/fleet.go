@@ -168,7 +168,7 @@ func (f *Fleet) process(
 func (f *Fleet) database() string { return strings.ReplaceAll(filepath.Base(f.data), ".", "-") }
 
 // Close ends everything, in reverse order of the flow of data, and is an error when a process does not end well. The
-// logs stay if keepLogs.
+// logs stay if keepLogs, and after an error.
 func (f *Fleet) Close(keepLogs bool) error {
 	var errs []error
 	for _, processes := range [][]*Process{f.RestAPIs, f.Wrappers, f.MediaServers, {f.Store}} {
@@ -182,7 +182,7 @@ func (f *Fleet) Close(keepLogs bool) error {
 		errs = append(errs, f.Broker.Close())
 	}
 	errs = append(errs, os.RemoveAll(f.data))
-	if !keepLogs {
+	if !keepLogs && errors.Join(errs...) == nil {
 		errs = append(errs, os.RemoveAll(f.logs))
 	}
 	return errors.Join(errs...)

@@ -81,7 +81,8 @@ func (p *Process) end(signal syscall.Signal) error {
 		}
 		return nil
 	case <-timer.C:
-		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines go to the log
+		_ = p.cmd.Process.Signal(syscall.SIGCONT) // a paused one would not take notice
 		<-p.exited
 		return fmt.Errorf("harness: %s did not end within %s", p.Name, stopTimeout)
 	}

@@ -20,8 +20,9 @@ type consumers struct {
 	channels []*sharedChannel
 }
 
-// sharedChannel is a channel with several consumers. turn is held while one of them is started, because a prefetch
-// holds for the consumers that are started after it.
+// sharedChannel is a channel with several consumers. turn is held while one of them is started or ended: a prefetch holds
+// for the consumers that are started after it, and the library gives the reply to one call on a channel to whoever waits
+// for one, so that two calls at once would take each other's.
 type sharedChannel struct {
 	turn      chan struct{}
 	consumers int              // guarded by consumers.mu; counts those that are about to start, too
@@ -82,6 +83,8 @@ func (c *consumers) startOn(
 
 // stop ends a consumer: no more is delivered, and deliveries is closed after what has arrived.
 func (c *consumers) stop(ended *consumer) {
+	ended.shared.turn <- struct{}{}
+	defer func() { <-ended.shared.turn }()
 	_ = ended.channel.Cancel(ended.tag, false) // fails only on a channel that is gone, and the consumer with it
 	c.leave(ended.shared)
 }
