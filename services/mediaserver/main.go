@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/heap"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/mediaserver/app"
 )
@@ -20,16 +21,21 @@ func main() {
 	var cfg app.Config
 	kong.Parse(&cfg, kong.Name("mediaserver"), kong.Vars{"version": buildinfo.Version()},
 		kong.Description("A media server: Kurento Protocol, WebRTC."))
-	log, err := logging.New(os.Stderr, cfg.Log)
-	if err != nil {
+	if err := run(cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "mediaserver:", err)
 		os.Exit(1)
+	}
+}
+
+func run(cfg app.Config) error {
+	defer heap.Floor(heap.FloorBytes)()
+	log, err := logging.New(os.Stderr, cfg.Log)
+	if err != nil {
+		return err
 	}
 	// The first signal stops cleanly; from then on it has its usual effect, so the second ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := app.Run(ctx, cfg, app.Deps{}, log); err != nil {
-		fmt.Fprintln(os.Stderr, "mediaserver:", err)
-		os.Exit(1)
-	}
+	return app.Run(ctx, cfg, app.Deps{}, log)
 }

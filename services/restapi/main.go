@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/heap"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/restapi/app"
 )
@@ -29,11 +30,14 @@ func main() {
 }
 
 func run(cfg app.Config) error {
+	defer heap.Floor(heap.FloorBytes)()
 	log, err := logging.New(os.Stderr, cfg.Log)
 	if err != nil {
 		return err
 	}
+	// The first signal stops cleanly; from then on it has its usual effect, so the second ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	return app.Run(ctx, cfg, app.Deps{}, log)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/orkestro/orkestro/pkg/buildinfo"
+	"github.com/orkestro/orkestro/pkg/heap"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/wrapper/app"
 )
@@ -30,11 +31,14 @@ func main() {
 }
 
 func run(cfg app.Config) error {
-	logger, err := logging.New(os.Stderr, cfg.Log)
+	defer heap.Floor(heap.FloorBytes)()
+	log, err := logging.New(os.Stderr, cfg.Log)
 	if err != nil {
 		return err
 	}
+	// The first signal stops cleanly; from then on it has its usual effect, so the second ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return app.Run(ctx, cfg, app.Deps{}, logger)
+	context.AfterFunc(ctx, stop)
+	return app.Run(ctx, cfg, app.Deps{}, log)
 }
