@@ -4,7 +4,7 @@ package buildinfo
 import "runtime/debug"
 
 // version is set by the linker: -ldflags "-X github.com/orkestro/orkestro/pkg/buildinfo.version=v1.2.3".
-var version string //nolint:gochecknoglobals // the linker can set nothing else
+var version string
 
 // Version is the release, or the commit for a build from a checkout, or "dev".
 func Version() string {

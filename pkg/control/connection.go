@@ -59,8 +59,8 @@ type Connection struct {
 // "<session>/<user>/<kind>". It starts anew with a new join or epoch.
 //
 // Publish: the REST replica that takes an offer counts Accepted up before it queues it, so that a skipped or repeated
-// seq is told apart at once; the Wrapper stores each answer before it sends it. Subscribe: Seq and Offer are the server's
-// last offer, AnsweredSeq the last one that the client answered.
+// seq is told apart at once; the Wrapper stores each answer before it sends it. Subscribe: Seq and Offer are the
+// server's last offer, AnsweredSeq the last one that the client answered.
 type Negotiation struct {
 	ID          string         `bson:"_id"`
 	Session     SessionID      `bson:"session"`

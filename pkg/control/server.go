@@ -45,7 +45,7 @@ type MediaServer struct {
 	Status       Status        `bson:"status"`
 	Capacity     int           `bson:"capacity"` // pipelines; 0: no limit
 	Load         Load          `bson:"load"`
-	Placed       int64         `bson:"placed"` // fleet pipelines ever placed on this instance, counted before they are made
+	Placed       int64         `bson:"placed"` // fleet pipelines ever placed on this instance, counted before made
 	StartedAt    time.Time     `bson:"startedAt"`
 	HeartbeatAt  time.Time     `bson:"heartbeatAt"`
 	Lost         InstanceID    `bson:"lost"` // the last instance whose loss was acted on

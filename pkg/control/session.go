@@ -1,5 +1,5 @@
-// Package control holds the nouns that every part of Orkestro shares: sessions, users, connections, media servers, their
-// ids, states and error codes. It knows neither HTTP nor broker, database or media. Field tags spell the names under
+// Package control holds the nouns that every part of Orkestro shares: sessions, users, connections, media servers,
+// their ids, states and error codes. It knows neither HTTP nor broker, database or media. Field tags spell the names under
 // which documents are stored; docs/naming.md defines the words.
 package control
 
@@ -135,7 +135,7 @@ type Stream struct {
 	Kinds       []string    `bson:"kinds" json:"kinds"`
 	State       StreamState `bson:"state" json:"state"`
 	PausedKinds []string    `bson:"pausedKinds" json:"pausedKinds,omitempty"`
-	PausedBy    string      `bson:"pausedBy" json:"-"` // id of the request that paused or resumed last: older ones are ignored
+	PausedBy    string      `bson:"pausedBy" json:"-"` // id of the request that changed this last: older ones lose
 	Join        JoinID      `bson:"join" json:"-"`     // of the user when it published this
 	Added       string      `bson:"added" json:"-"`    // id of the message stream-added that told of it
 	Updated     string      `bson:"updated" json:"-"`  // id of the last message stream-updated about it, "" for none

@@ -1,7 +1,7 @@
 // Package mediaapi is the JSON-RPC contract between a Wrapper and a media server, on top of the Kurento Protocol: the
-// module "orkestro" and its shapes. Two endpoint types serve the fleet's scheme of two connections a user; both hold many
-// streams and renegotiate in the same connection. Every call is idempotent, so that a redelivered request can be repeated
-// on the same or another connection:
+// module "orkestro" and its shapes. Two endpoint types serve the fleet's scheme of two connections a user; both hold
+// many streams and renegotiate in the same connection. Every call is idempotent, so that a redelivered request can be
+// repeated on the same or another connection:
 //
 //   - creating a pipeline for a session and epoch that has one on this server, or an endpoint for a user and join that
 //     has one in this pipeline, answers the id of the one that is there;

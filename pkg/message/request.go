@@ -1,7 +1,7 @@
-// Package message is the contract on the broker: the names of queues and exchanges, the types of messages and the shapes
-// of their bodies. Three kinds travel: requests (REST replica to Wrapper), media events (media server to Wrapper) and
-// user messages (to clients, shaped by the HTTP API contract). Bodies are JSON; Version is the schema version of them
-// all. Fields are added, never renamed, so that two releases run beside each other.
+// Package message is the contract on the broker: the names of queues and exchanges, the types of messages and the
+// shapes of their bodies. Three kinds travel: requests (REST replica to Wrapper), media events (media server to Wrapper)
+// and user messages (to clients, shaped by the HTTP API contract). Bodies are JSON; Version is the schema version of
+// them all. Fields are added, never renamed, so that two releases run beside each other.
 package message
 
 import (

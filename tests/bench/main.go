@@ -78,7 +78,7 @@ func run(ctx context.Context, only string, scale int) (err error) {
 		}
 	}()
 	b := &bench{fleet: fleet, out: os.Stdout, scale: scale}
-	b.row("commit", "%s", commit())
+	b.row("commit", "%s", commit(ctx))
 	b.row("machine", "%s, %d cores, %s, shared with the clients", runtime.GOARCH, runtime.NumCPU(), cpuModel())
 	for _, p := range parts() {
 		if only != "" && only != p.name {
@@ -91,8 +91,8 @@ func run(ctx context.Context, only string, scale int) (err error) {
 	return nil
 }
 
-func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
 	if err != nil {
 		return "unknown"
 	}
