@@ -82,6 +82,11 @@ func (f *fixture) pipeline(tb testing.TB) *media.Pipeline {
 
 func newClientPC(tb testing.TB, lossless bool) *webrtc.PeerConnection {
 	tb.Helper()
+	return newClientPCWith(tb, lossless, func(*webrtc.SettingEngine) {})
+}
+
+func newClientPCWith(tb testing.TB, lossless bool, adjust func(*webrtc.SettingEngine)) *webrtc.PeerConnection {
+	tb.Helper()
 	engine := &webrtc.MediaEngine{}
 	if err := engine.RegisterDefaultCodecs(); err != nil {
 		tb.Fatal(err)
@@ -101,6 +106,7 @@ func newClientPC(tb testing.TB, lossless bool) *webrtc.PeerConnection {
 	s.DisableSRTPReplayProtection(lossless) // shows repetitions
 	s.SetHostAcceptanceMinWait(0)
 	s.SetPrflxAcceptanceMinWait(0)
+	adjust(&s)
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry),
 		webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
@@ -182,6 +188,11 @@ type sendTrack struct {
 
 func startSending(tb testing.TB, track *webrtc.TrackLocalStaticRTP) *sendTrack {
 	tb.Helper()
+	return startSendingWith(tb, track, nil)
+}
+
+func startSendingWith(tb testing.TB, track *webrtc.TrackLocalStaticRTP, extensions map[uint8]string) *sendTrack {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sendTrack{}
 	var wg sync.WaitGroup
@@ -189,6 +200,11 @@ func startSending(tb testing.TB, track *webrtc.TrackLocalStaticRTP) *sendTrack {
 		ticker := time.NewTicker(4 * time.Millisecond)
 		defer ticker.Stop()
 		packet := &rtp.Packet{Header: rtp.Header{Version: 2}, Payload: make([]byte, 100)}
+		for id, value := range extensions {
+			if err := packet.SetExtension(id, []byte(value)); err != nil {
+				tb.Error(err)
+			}
+		}
 		for {
 			select {
 			case <-ctx.Done():
@@ -252,6 +268,7 @@ type subscriber struct {
 	fresh    bool                 // the next offer is of a new connection
 	wg       sync.WaitGroup
 	lossless bool
+	adjust   func(*webrtc.SettingEngine) // nil: nothing
 	answers  chan media.OfferCreated
 }
 
@@ -318,7 +335,11 @@ func (s *subscriber) attach(f *fixture, p *media.Pipeline, user control.UserID, 
 }
 
 func (s *subscriber) newPC() {
-	pc := newClientPC(s.tb, s.lossless)
+	adjust := s.adjust
+	if adjust == nil {
+		adjust = func(*webrtc.SettingEngine) {}
+	}
+	pc := newClientPCWith(s.tb, s.lossless, adjust)
 	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) { s.read(track) })
 	pc.OnDataChannel(func(d *webrtc.DataChannel) {
 		d.OnMessage(func(m webrtc.DataChannelMessage) {

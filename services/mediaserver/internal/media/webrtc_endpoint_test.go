@@ -331,7 +331,5 @@ func TestWebRTCEndpoint_DataChannels(t *testing.T) {
 	if got := <-echoed; got != "hello" {
 		t.Errorf("echo = %q", got)
 	}
-	if err := c.raised(media.EventDataChannelOpened); err != nil {
-		t.Error(err)
-	}
+	testkit.Eventually(t, func() error { return c.raised(media.EventDataChannelOpened) })
 }

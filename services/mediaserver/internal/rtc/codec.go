@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/webrtc/v4"
@@ -15,6 +14,8 @@ import (
 const (
 	extensionMID        = "urn:ietf:params:rtp-hdrext:sdes:mid"
 	extensionAudioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level" // RFC 6464; the only one that is forwarded
+	extensionRID        = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+	extensionRepairRID  = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 	extensionTWCC       = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 )
 
@@ -66,8 +67,8 @@ func codec(mime string, clock uint32, channels uint16, line string, payload webr
 }
 
 // newPublishAPI receives: it acknowledges packets for the sender's bandwidth estimate (transport-wide congestion
-// control), asks for lost ones (RFC 4585 section 6.2.1) and takes them as RTX (RFC 4588) too, and reports (RFC 3550
-// section 6.4.2).
+// control), takes those that came again as RTX (RFC 4588) too, and reports (RFC 3550 section 6.4.2). A [Source] asks
+// for lost ones.
 func newPublishAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
 	engine, err := newMediaEngine(true)
 	if err != nil {
@@ -155,6 +156,12 @@ func registerReceiving(engine *webrtc.MediaEngine) error {
 			}
 		}
 	}
+	// A sender that offered layers names no SSRC: its packets tell by these two what they are (RFC 8852).
+	for _, uri := range []string{extensionRID, extensionRepairRID} {
+		if err := registerExtension(engine, uri, webrtc.RTPCodecTypeVideo); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -166,10 +173,6 @@ func registerExtension(engine *webrtc.MediaEngine, uri string, kind webrtc.RTPCo
 }
 
 func receiverInterceptors() (*interceptor.Registry, error) {
-	generator, err := nack.NewGeneratorInterceptor()
-	if err != nil {
-		return nil, fmt.Errorf("NACK: %w", err)
-	}
 	reports, err := report.NewReceiverInterceptor()
 	if err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
@@ -179,7 +182,6 @@ func receiverInterceptors() (*interceptor.Registry, error) {
 		return nil, fmt.Errorf("congestion feedback: %w", err)
 	}
 	registry := &interceptor.Registry{}
-	registry.Add(generator)
 	registry.Add(reports)
 	registry.Add(feedback)
 	return registry, nil

@@ -20,6 +20,7 @@ const (
 	defaultDisconnected = 5 * time.Second
 	defaultFailed       = 25 * time.Second
 	keepAlive           = 2 * time.Second // chosen: RFC 8445 section 11 asks for at most 15 s; notices a dead path early
+	replayWindow        = 1024            // packets; what browsers use
 )
 
 // Engine holds what all peer connections of the process share: the sockets, the certificate and the codecs. Safe for
@@ -97,6 +98,8 @@ func newSettings(cfg NetworkConfig, sockets *network, log *slog.Logger) (*webrtc
 	// GCM costs a sixth of AES-CM with HMAC a packet.
 	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	s.SetReceiveMTU(maxPacketBytes)
+	// Without RTX a packet comes again under its old number, maybe a second later.
+	s.SetSRTPReplayProtectionWindow(replayWindow)
 	if len(cfg.PublicIPs) > 0 {
 		err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
 			External:        cfg.PublicIPs,

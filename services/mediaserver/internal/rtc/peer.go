@@ -114,8 +114,12 @@ func guarded(step string, f func() error) (err error) {
 }
 
 func (p *peer) setRemote(d *Description, kind webrtc.SDPType) error {
-	err := guarded("set remote "+kind.String(), func() error {
-		return p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: d.text})
+	text, err := d.text(kind)
+	if err != nil {
+		return err
+	}
+	err = guarded("set remote "+kind.String(), func() error {
+		return p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: text})
 	})
 	if err == nil {
 		p.ufrags = d.ufrags
@@ -139,7 +143,7 @@ func (p *peer) setLocal(ctx context.Context, create func() (webrtc.SessionDescri
 	}
 	select {
 	case <-gathered:
-		return p.pc.LocalDescription().SDP, nil
+		return withoutLayers(p.pc.LocalDescription().SDP), nil
 	case <-ctx.Done():
 		return "", fmt.Errorf("gather candidates: %w", ctx.Err())
 	}

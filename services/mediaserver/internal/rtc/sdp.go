@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
 
 	"github.com/orkestro/orkestro/pkg/control"
 )
@@ -20,7 +21,7 @@ const (
 type Description struct {
 	SessionID string // of the o= line: another one means another peer connection
 	Media     []Media
-	text      string
+	parsed    *sdp.SessionDescription
 	ufrags    []string
 }
 
@@ -47,7 +48,9 @@ func ParseDescription(text string) (*Description, error) {
 	if n := len(parsed.MediaDescriptions); n == 0 || n > maxMedia {
 		return nil, fmt.Errorf("%w: %d m-lines, 1 to %d are allowed", ErrSDP, n, maxMedia)
 	}
-	d := &Description{SessionID: fmt.Sprintf("%s %d", parsed.Origin.Username, parsed.Origin.SessionID)}
+	d := &Description{
+		SessionID: fmt.Sprintf("%s %d", parsed.Origin.Username, parsed.Origin.SessionID), parsed: parsed,
+	}
 	for _, m := range parsed.MediaDescriptions {
 		if err := d.addMedia(parsed, m); err != nil {
 			return nil, err
@@ -56,12 +59,6 @@ func ParseDescription(text string) (*Description, error) {
 	if d.activeMedia() == 0 {
 		return nil, fmt.Errorf("%w: every m-line is rejected", ErrSDP)
 	}
-	withoutSimulcast(parsed)
-	normalized, err := parsed.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSDP, err)
-	}
-	d.text = string(normalized)
 	return d, nil
 }
 
@@ -182,21 +179,46 @@ func streamOf(m *sdp.MediaDescription) string {
 	return ""
 }
 
-// withoutSimulcast takes the offer of several layers away, so that the sender sends its first one only: layers are not
-// chosen between yet, and packets of two layers must not be mixed into one track.
-func withoutSimulcast(s *sdp.SessionDescription) {
+// text is what Pion gets of an offer or answer: what it needs and no more.
+func (d *Description) text(kind webrtc.SDPType) (string, error) {
+	if kind == webrtc.SDPTypeOffer {
+		withOneLayer(d.parsed)
+		withOneFormatEach(d.parsed)
+	}
+	text, err := d.parsed.Marshal()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrSDP, err)
+	}
+	return string(text), nil
+}
+
+// withOneLayer leaves of an offer of several layers (RFC 8853) the first, because layers are not chosen between yet,
+// and packets of two layers must not be mixed into one track. Pion has to know the first one's rid, which the sender
+// may write into its packets.
+func withOneLayer(s *sdp.SessionDescription) {
 	for _, m := range s.MediaDescriptions {
+		first := true
 		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
-			return a.Key == "simulcast" || a.Key == "rid"
+			keep := a.Key == "rid" && first
+			first = first && a.Key != "rid"
+			return a.Key == "simulcast" || a.Key == "rid" && !keep
 		})
 	}
 }
 
+// withoutLayers takes what Pion says about layers out of our own description: without it the sender sends its first
+// layer only (RFC 8853 section 5.3.2).
+func withoutLayers(text string) string { return withoutLines(text, "a=rid:", "a=simulcast:") }
+
 // WithoutCandidates is a description without its candidates, for those who trickle them.
 func WithoutCandidates(text string) string {
+	return withoutLines(text, "a=candidate:", "a=end-of-candidates")
+}
+
+func withoutLines(text string, prefixes ...string) string {
 	var kept strings.Builder
 	for line := range strings.SplitAfterSeq(text, "\n") {
-		if !strings.HasPrefix(line, "a=candidate:") && !strings.HasPrefix(line, "a=end-of-candidates") {
+		if !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(line, prefix) }) {
 			kept.WriteString(line)
 		}
 	}

@@ -130,6 +130,10 @@ type feed struct {
 	clock      uint32 // Hz of the timestamps
 	levelID    uint8  // id of the audio level extension; 0: not negotiated
 	codecKnown func() // called when the codec turns out to be another than was announced
+
+	// Owned by the goroutine that reads; of video only.
+	losses losses
+	wanted []uint64 // scratch space
 }
 
 // run forwards a feed until it ends; a newer feed takes its place at once. It blocks.
@@ -181,6 +185,9 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 	}
 	s.received.count(size, p.at)
 	copies := 0
+	if placed && s.store != nil {
+		placed = s.recover(f, in.SequenceNumber, &p)
+	}
 	if placed && !s.paused.Load() {
 		if s.store != nil {
 			s.store.put(&p)
@@ -191,6 +198,26 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 	}
 	s.engine.traffic.count(size, copies)
 	return true
+}
+
+// recover asks for what p shows to be lost, and reports whether p is new: a packet may come again more often than it
+// was asked for.
+func (s *Source) recover(f *feed, number uint16, p *packet) (fresh bool) {
+	fresh, hopeless := f.losses.arrived(p.sequence, p.at)
+	if hopeless {
+		s.RequestKeyframe()
+	}
+	if f.wanted = f.losses.due(p.at, f.wanted[:0]); len(f.wanted) > 0 {
+		lost := make([]uint16, len(f.wanted))
+		for i, sequence := range f.wanted {
+			lost[i] = number - uint16(p.sequence-sequence)
+		}
+		// A failure means that the connection is closing.
+		_ = f.write([]rtcp.Packet{&rtcp.TransportLayerNack{
+			MediaSSRC: f.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
+		}})
+	}
+	return fresh
 }
 
 func (s *Source) place(f *feed, h *rtp.Header, p *packet) (current, placed bool) {
