@@ -1,5 +1,6 @@
 // The demo page: everything it does with the session it does through the SDK.
 import { join } from './sdk/orkestro.js';
+import { ownHost } from './own_host.js';
 import * as panel from './panel.js';
 import { testPicture } from './test_picture.js';
 import { Tiles } from './tiles.js';
@@ -45,7 +46,7 @@ async function enter() {
   try {
     const joining = requestJoin(form.session.value, form.name.value);
     const [joined] = await Promise.all([joining, openMedia(form.picture.checked)]);
-    session = await join({ ...joined, leaveOnUnload: true });
+    session = await join({ ...joined, url: await ownHost(joined.url), leaveOnUnload: true });
     begin();
     await session.publish(media.stream);
   } catch (err) {
@@ -135,12 +136,14 @@ function follow(current) {
   logged('stream-added', ({ stream, user }) => `${stream.kinds.join('+')} of ${panel.nameOf(user)}`, ({ stream }) => {
     drawStream(stream.id); // its media may have been first
   });
-  logged('stream-updated', ({ stream }) => `${stream.id} ${stream.state}`, ({ stream }) => drawPaused(stream));
-  logged('stream-removed', ({ stream }) => stream.id, ({ stream }) => {
+  logged('stream-updated', ({ stream, user }) => `${panel.nameOf(user)} ${paused(stream)}`, ({ stream }) => drawPaused(stream));
+  logged('stream-removed', ({ stream, user }) => `${stream.kinds.join('+')} of ${panel.nameOf(user)}`, ({ stream }) => {
     tiles.remove(stream.id);
     drawAlone();
   });
-  logged('track', ({ track, streamId }) => `${track.kind} of ${streamId}`, ({ streamId }) => drawStream(streamId));
+  logged('track', ({ track, streamId }) => `${track.kind} of ${panel.nameOf(ownerOf(streamId))}`, ({ streamId }) => {
+    drawStream(streamId);
+  });
   logged('connection-state', ({ connection, state, by }) => `${connection} ${state} (${by})`, drawStats);
   logged('connection-failed', ({ connection, retry }) => `${connection}, retry ${retry}`);
   logged('disconnected', ({ reason }) => reason, () => panel.status('media server gone', 'warn'));
@@ -161,16 +164,26 @@ function follow(current) {
 function drawStream(streamId) {
   const mediaStream = session.mediaStream(streamId);
   if (!mediaStream) return;
-  const owner = [...session.users.values()].find(({ streams }) => streams.some(({ id }) => id === streamId));
+  const owner = ownerOf(streamId);
   tiles.show(streamId, { name: panel.nameOf(owner), mediaStream });
   const stream = owner?.streams.find(({ id }) => id === streamId);
   if (stream) drawPaused(stream);
   drawAlone();
 }
 
-function drawPaused(stream) {
-  const off = stream.state === 'paused' || (stream.pausedKinds ?? []).includes('video') || !stream.kinds.includes('video');
-  tiles.setOff(stream.user === session.userId ? ownKey : stream.id, off);
+const ownerOf = (streamId) =>
+  [...session.users.values()].find(({ streams }) => streams.some(({ id }) => id === streamId));
+
+function paused({ state, pausedKinds = [] }) {
+  if (state === 'paused') return 'paused';
+  return pausedKinds.length > 0 ? `paused ${pausedKinds.join('+')}` : 'active';
+}
+
+function drawPaused({ id, user, kinds, state, pausedKinds = [] }) {
+  const without = (kind) => state === 'paused' || pausedKinds.includes(kind) || !kinds.includes(kind);
+  const key = user === session.userId ? ownKey : id;
+  tiles.setOff(key, without('video'));
+  tiles.setSilent(key, without('audio'));
 }
 
 function drawUsers() {
@@ -226,6 +239,7 @@ function drawMuted(kind, muted) {
   button.setAttribute('aria-pressed', muted);
   button.textContent = { audio: ['Mute', 'Unmute'], video: ['Stop video', 'Start video'] }[kind][Number(muted)];
   if (kind === 'video') tiles.setOff(ownKey, muted);
+  else tiles.setSilent(ownKey, muted);
 }
 
 /** Back to the form; why, unless one left oneself. */

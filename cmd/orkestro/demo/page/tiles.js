@@ -29,6 +29,11 @@ export class Tiles {
     this.#tiles.get(key)?.classList.toggle('off', off);
   }
 
+  /** Says whether there is nothing to hear. */
+  setSilent(key, silent) {
+    this.#tiles.get(key)?.classList.toggle('silent', silent);
+  }
+
   remove(key) {
     const tile = this.#tiles.get(key);
     this.#tiles.delete(key);
