@@ -104,7 +104,10 @@ export class Session extends EventTarget {
   /** Everybody in the session, oneself too. */
   readonly users: ReadonlyMap<string, User>;
   readonly me: User | undefined;
-  /** Milliseconds from construction to `joined` and to the first received media; the last media gap. null: not yet. */
+  /**
+   * Milliseconds; null: not yet. `joined`: from construction. `firstMedia`: to the first received media, from
+   * construction or, when nobody published then, from the first stream of another user. `lastGap`: the last media gap.
+   */
   readonly timings: { joined: number | null; firstMedia: number | null; lastGap: number | null };
 
   start(): Promise<void>;

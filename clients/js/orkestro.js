@@ -33,6 +33,7 @@ export class Session extends EventTarget {
   #mutedKinds = new Set();
   #joining = true; // nothing before `joined` concerns this join
   #began = performance.now();
+  #mediaDue = null; // since when there is something to receive
   #gapSince = null; // when media was lost
   #started = Promise.withResolvers?.() ?? withResolvers();
   #rejoined = null;
@@ -286,9 +287,9 @@ export class Session extends EventTarget {
     this.epoch = epoch;
     this.mediaDown = false;
     const first = this.timings.joined === null;
-    this.timings.joined ??= performance.now() - this.#began;
     this.#joining = false;
     this.#roster.replace(users.some(({ id }) => id === user.id) ? users : [...users, user]);
+    this.timings.joined ??= performance.now() - this.#began;
     this.emit('joined', { users: this.users, epoch });
     this.#started.resolve();
     this.#restart();
@@ -298,8 +299,8 @@ export class Session extends EventTarget {
   #synced({ users, iceServers, epoch, connections }) {
     this.#useIceServers(iceServers);
     this.#joining = false;
-    this.timings.joined ??= performance.now() - this.#began;
     this.#roster.replace(users);
+    this.timings.joined ??= performance.now() - this.#began;
     if (epoch > this.epoch) this.#enter(epoch);
     const known = (kind) => connections.find((c) => c.kind === kind);
     this.#publisher.sync(known('publish'));
@@ -335,7 +336,7 @@ export class Session extends EventTarget {
   }
 
   #mediaArrived(track, streamId) {
-    this.timings.firstMedia ??= performance.now() - this.#began;
+    this.timings.firstMedia ??= performance.now() - (this.#mediaDue ?? this.#began);
     this.emit('media', { track, streamId });
     this.#recovered();
   }
@@ -357,7 +358,10 @@ export class Session extends EventTarget {
   #told(type, detail) {
     const { stream } = detail;
     if (type === 'stream-removed') this.#remote.remove(stream.id);
-    if (type === 'stream-added' && stream.user === this.userId) this.#muteNewStream(stream);
+    if (type === 'stream-added') {
+      if (stream.user === this.userId) this.#muteNewStream(stream);
+      else this.#mediaDue ??= this.timings.joined === null ? this.#began : performance.now();
+    }
     this.emit(type, detail);
   }
 

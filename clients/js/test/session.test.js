@@ -402,3 +402,16 @@ test('received tracks of a stream share one MediaStream over epochs', async (t) 
   assert.deepEqual(media.getTracks(), [fresh]);
   assert.equal((await reconnected).epoch, 2);
 });
+
+test('the time to first media starts when there is something to receive', async (t) => {
+  const { fake, session } = await joined(t);
+  fake.push('offer', { connection: 'subscribe', seq: 1, epoch: 1, sdp: 'o=- 1 1' });
+  const pc = await eventually(() => FakePeerConnection.open[0]?.ontrack && FakePeerConnection.open[0]);
+  const aloneTime = 300; // ms
+  await new Promise((resolve) => setTimeout(resolve, aloneTime));
+  fake.push('user-joined', { user: { ...ann, streams: [] } });
+  fake.push('stream-added', { stream: ann.streams[0] });
+  await next(session, 'stream-added');
+  pc.ontrack({ track: new FakeTrack('video'), streams: [{ id: 'a1' }] });
+  assert.ok(session.timings.firstMedia < aloneTime, `${session.timings.firstMedia} ms`);
+});
