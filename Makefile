@@ -15,7 +15,8 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: ## Run the whole fleet in one process: demo page, API and operator's page on http://127.0.0.1:8080
-	@go run ./cmd/orkestro dev
+	@go build -o bin/orkestro ./cmd/orkestro
+	@exec bin/orkestro dev
 
 test: deps test-js ## Run every test with the race detector, real RabbitMQ and a real browser included
 	go test -race -shuffle=on -timeout=15m ./...
