@@ -1,7 +1,7 @@
 // Package message is the contract on the broker: the names of queues and exchanges, the types of messages and the
-// shapes of their bodies. Three kinds travel: requests (REST replica to Wrapper), media events (media server to Wrapper)
-// and user messages (to clients, shaped by the HTTP API contract). Bodies are JSON; Version is the schema version of
-// them all. Fields are added, never renamed, so that two releases run beside each other.
+// shapes of their bodies. Three kinds travel: requests (REST replica to Wrapper), media events (media server to
+// Wrapper) and user messages (to clients, shaped by the HTTP API contract). Bodies are JSON; Version is the schema
+// version of them all. Fields are added, never renamed, so that two releases run beside each other.
 package message
 
 import (
@@ -61,9 +61,9 @@ type Presence struct {
 	Join control.JoinID `json:"join"`
 }
 
-// Join brings a user into the session. The id of the message is the new JoinID. Replaces is the join that a rejoin takes
-// the place of, "" for a user that was not there; KeepProfile leaves name, metadata and permissions as they are (rejoin
-// by the user's own token).
+// Join brings a user into the session. The id of the message is the new JoinID. Replaces is the join that a rejoin
+// takes the place of, "" for a user that was not there; KeepProfile leaves name, metadata and permissions as they are
+// (rejoin by the user's own token).
 type Join struct {
 	User        control.UserID      `json:"user"`
 	Replaces    control.JoinID      `json:"replaces"`

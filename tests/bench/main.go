@@ -32,12 +32,12 @@ type part struct {
 
 func parts() []part {
 	return []part{
+		{"idle", measureIdle}, // first: memory is compared with that of processes that have done nothing
+		{"forward", measureForwarding},
 		{"create", measureCreate},
 		{"join", measureJoin},
 		{"message", measureMessage},
 		{"media", measureFirstMedia},
-		{"forward", measureForwarding},
-		{"idle", measureIdle},
 	}
 }
 

@@ -20,9 +20,9 @@ type consumers struct {
 	channels []*sharedChannel
 }
 
-// sharedChannel is a channel with several consumers. turn is held while one of them is started or ended: a prefetch holds
-// for the consumers that are started after it, and the library gives the reply to one call on a channel to whoever waits
-// for one, so that two calls at once would take each other's.
+// sharedChannel is a channel with several consumers. turn is held while one of them is started or ended: a prefetch
+// holds for the consumers that are started after it, and the library gives the reply to one call on a channel to
+// whoever waits for one, so that two calls at once would take each other's.
 type sharedChannel struct {
 	turn      chan struct{}
 	consumers int              // guarded by consumers.mu; counts those that are about to start, too
