@@ -75,7 +75,7 @@ func newServer(
 		log: logger.With(logging.KeyServer, cfg.ID),
 	}
 	var err error
-	s.media, err = media.NewServer(media.Config{Network: cfg.network()}, s.log) //nolint:contextcheck // until Close
+	s.media, err = media.NewServer(media.Config{Network: cfg.network(), Capacity: cfg.Capacity}, s.log) //nolint:contextcheck // until Close
 	if err != nil {
 		return nil, err
 	}

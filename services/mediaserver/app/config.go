@@ -29,7 +29,7 @@ type Config struct {
 	MongoDatabase string `default:"orkestro" env:"ORKESTRO_MONGO_DATABASE" help:"Name of the database."`
 	URL           string `env:"ORKESTRO_MEDIA_URL" help:"Where Wrappers reach the control protocol. Default: ws://LISTEN/kurento."`
 	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
-	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions that the fleet may place here; 0: no limit."`
+	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions of the fleet that may have a pipeline here; 0: no limit."`
 
 	Media mediaConfig `embed:"" prefix:"media-"`
 

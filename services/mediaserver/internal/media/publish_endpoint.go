@@ -164,6 +164,7 @@ func (e *PublishEndpoint) drop(peer *rtc.PublishPeer) {
 		e.states.emit(e.server, e, control.ConnectionFailed)
 	}
 	peer.Close()
+	e.closeUnpublished()
 }
 
 // feeds finds or makes the source of each m-line.
@@ -185,13 +186,9 @@ func (e *PublishEndpoint) feeds(plan *publishPlan) map[string]*rtc.Source {
 func (e *PublishEndpoint) publish(plan *publishPlan, accepted []string) []mediaapi.PublishedStream {
 	before := e.streams
 	e.streams = plan.streams(e.user, accepted, e.sources)
-	kept := map[*rtc.Source]bool{}
 	keptData := map[*rtc.DataSource]bool{}
 	published := []mediaapi.PublishedStream{}
 	for _, s := range e.streams {
-		for _, source := range s.tracks {
-			kept[source] = true
-		}
 		keptData[s.data] = true
 		published = append(published, mediaapi.PublishedStream{ID: s.id, Kinds: s.kinds()})
 		if s.data != nil {
@@ -199,18 +196,29 @@ func (e *PublishEndpoint) publish(plan *publishPlan, accepted []string) []mediaa
 		}
 	}
 	e.pipeline.streams.publish(e, e.streams)
-	for key, source := range e.sources {
-		if !kept[source] {
-			delete(e.sources, key)
-			source.Close()
-		}
-	}
+	e.closeUnpublished()
 	for _, s := range before {
 		if s.data != nil && !keptData[s.data] {
 			s.data.Close()
 		}
 	}
 	return published
+}
+
+// closeUnpublished closes the sources that belong to no stream, those of a failed offer among them.
+func (e *PublishEndpoint) closeUnpublished() {
+	kept := map[*rtc.Source]bool{}
+	for _, s := range e.streams {
+		for _, source := range s.tracks {
+			kept[source] = true
+		}
+	}
+	for key, source := range e.sources {
+		if !kept[source] {
+			delete(e.sources, key)
+			source.Close()
+		}
+	}
 }
 
 func (e *PublishEndpoint) unpublish() { e.publish(&publishPlan{}, nil) }

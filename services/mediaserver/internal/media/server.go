@@ -20,16 +20,19 @@ import (
 // Config are the settings of a [Server].
 type Config struct {
 	Network rtc.NetworkConfig
+	// Capacity is how many sessions of the fleet may have a pipeline here; 0: no limit.
+	Capacity int
 }
 
 // Server is the registry of all live objects of the process. Safe for concurrent use.
 type Server struct {
-	engine *rtc.Engine
-	flows  *flows
-	log    *slog.Logger
+	engine   *rtc.Engine
+	flows    *flows
+	capacity int
+	log      *slog.Logger
 
 	listener atomic.Pointer[func(Event)]
-	created  atomic.Int64 // pipelines ever created
+	created  atomic.Int64 // pipelines ever created for sessions of the fleet
 
 	mu        sync.Mutex
 	closed    bool
@@ -52,6 +55,7 @@ func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
 	return &Server{
 		engine:    engine,
 		flows:     startFlows(),
+		capacity:  cfg.Capacity,
 		log:       logger,
 		objects:   map[string]Object{},
 		bySession: map[sessionEpoch]*Pipeline{},
@@ -84,7 +88,7 @@ func (s *Server) emit(object Object, eventType string, data any) {
 }
 
 // CreatePipeline makes a pipeline. With a session it is idempotent: the same session and epoch get the pipeline that is
-// there.
+// there. Errors are [*Error] with [mediaapi.CodeNotEnoughResources].
 func (s *Server) CreatePipeline(session control.SessionID, epoch int64) (*Pipeline, error) {
 	key := sessionEpoch{session, epoch}
 	p := newPipeline(s, key)
@@ -98,13 +102,32 @@ func (s *Server) CreatePipeline(session control.SessionID, epoch int64) (*Pipeli
 		return there, nil
 	}
 	if session != "" {
+		if s.fullLocked(session) {
+			s.mu.Unlock()
+			return nil, errorf(codeNotEnoughResources, "there are pipelines of %d sessions already", s.capacity)
+		}
 		s.bySession[key] = p
+		s.created.Add(1)
 	}
 	s.objects[p.ID()] = p
 	s.mu.Unlock()
-	s.created.Add(1)
 	s.emit(p, EventObjectCreated, ObjectCreated{Object: p.ID()})
 	return p, nil
+}
+
+// fullLocked reports whether the sessions of others take all of the capacity. It needs s.mu.
+func (s *Server) fullLocked(session control.SessionID) bool {
+	if s.capacity == 0 || len(s.bySession) < s.capacity {
+		return false
+	}
+	others := map[control.SessionID]bool{}
+	for key := range s.bySession {
+		if key.session == session {
+			return false // the next epoch takes the place of the last
+		}
+		others[key.session] = true
+	}
+	return len(others) >= s.capacity
 }
 
 // Object finds a live object by its id.
@@ -184,7 +207,7 @@ func (s *Server) add(p *Pipeline, object Object) error {
 // Stats are totals over the life of the process, and what is there now.
 type Stats struct {
 	Pipelines, Endpoints  int
-	PipelinesCreated      int64
+	PipelinesCreated      int64  // for sessions of the fleet
 	BytesIn, BytesOut     uint64 // RTP payload and headers, without encryption and UDP
 	PacketsIn, PacketsOut uint64
 }
