@@ -3,26 +3,39 @@
 package front
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 
 	"github.com/orkestro/orkestro/pkg/logging"
 )
 
 // Handler spreads requests over the replicas, each request to the next in turn. Demo, when there is one, gets what is
-// below /demo/, and / leads there; without it / leads to the API's documentation.
+// below /demo/, and / leads there; without it / leads to the API's documentation. Paths stay as they are written: what
+// is none of the API's is for a replica to refuse.
 func Handler(replicas []*url.URL, demo http.Handler, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
 	home := "/docs"
 	if demo != nil {
 		home = "/demo/"
-		mux.Handle("/demo/", demo)
 	}
-	mux.Handle("GET /{$}", http.RedirectHandler(home, http.StatusFound))
-	mux.Handle("/", proxy(replicas, log))
-	return mux
+	toHome, toReplicas := http.RedirectHandler(home, http.StatusFound), proxy(replicas, log)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			toHome.ServeHTTP(w, r)
+		case demo != nil && strings.HasPrefix(r.URL.Path, "/demo/"):
+			demo.ServeHTTP(w, r)
+		case demo != nil && r.URL.Path == "/demo":
+			toHome.ServeHTTP(w, r)
+		default:
+			// A replica may refuse a body before all of it is there: the answer must not wait for the rest.
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			toReplicas.ServeHTTP(w, r)
+		}
+	})
 }
 
 func proxy(replicas []*url.URL, log *slog.Logger) http.Handler {
@@ -39,11 +52,23 @@ func proxy(replicas []*url.URL, log *slog.Logger) http.Handler {
 				return // the client is gone: nobody to tell
 			}
 			log.Warn("no replica answered", logging.KeyError, err)
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write([]byte(`{"type":"about:blank","title":"Service Unavailable","status":503,` +
-				`"code":"unavailable","detail":"no REST replica answers"}` + "\n"))
+			unavailable(w, r)
 		},
 	}
+}
+
+// unavailable is the problem document of the API for a fleet without a replica.
+func unavailable(w http.ResponseWriter, r *http.Request) {
+	body, err := json.Marshal(map[string]any{
+		"type": "urn:orkestro:error:unavailable", "title": http.StatusText(http.StatusServiceUnavailable),
+		"status": http.StatusServiceUnavailable, "code": "unavailable", "detail": "no REST replica answers",
+		"instance": r.URL.Path,
+	})
+	if err != nil { // cannot be: strings and a number
+		body = nil
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write(body)
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/orkestro/orkestro/cmd/orkestro/internal/front"
 )
@@ -136,5 +137,40 @@ func TestHandler_PassesEventsOnAtOnce(t *testing.T) {
 		if want == "data: one" {
 			close(more)
 		}
+	}
+}
+
+func TestHandler_LeavesPathsAsTheyAre(t *testing.T) {
+	server := open(t, http.NotFoundHandler(), replica(t, "a"))
+	for _, path := range []string{"//v1", "/v1/../x", "/v1/./x", "/v1//", "/demonstration"} {
+		if answer := post(t, server.URL+path, ""); answer != "a POST "+path+" " {
+			t.Errorf("%s: answer %q", path, answer)
+		}
+	}
+}
+
+// TestHandler_PassesRefusalsOnAtOnce: a replica refuses a body of which only a part is there.
+func TestHandler_PassesRefusalsOnAtOnce(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}))
+	t.Cleanup(refusing.Close)
+	server := open(t, nil, parse(t, refusing.URL))
+	body, rest := io.Pipe()
+	t.Cleanup(func() { _ = rest.Close() })
+	go func() { _, _ = rest.Write([]byte("the first part")) }()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v1", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d", response.StatusCode)
 	}
 }
