@@ -35,6 +35,7 @@ func TestAuth_Matrix(t *testing.T) {
 		{"DELETE " + path + "/subscribe", none, ok, ok, 403, 403},
 		{"GET " + path + "/messages", none, ok, ok, 403, 403},
 		{"PATCH " + in + "/streams/x", none, 422, 422, 422, 403},
+		{"PATCH " + path + "/streams/x", none, 422, 422, 403, 403},
 		{"GET /v1/admin/servers", none, ok, 403, 403, 403},
 		{"GET /v1/admin/audit", none, ok, 403, 403, 403},
 		{"GET /v1/admin/replicas", none, ok, 403, 403, 403},
@@ -75,6 +76,9 @@ func TestProblems_OfEveryKind(t *testing.T) {
 		"no UTF-8":         {f.call(apiKey, "POST", "/v1/sessions", "{\"id\":\"\xff\"}"), 400, "invalid"},
 		"no object":        {f.call(apiKey, "POST", "/v1/sessions", "[]"), 422, "invalid"},
 		"unknown field":    {f.call(apiKey, "POST", "/v1/sessions", object{"idd": "x"}), 422, "invalid"},
+		"name in capitals": {f.call(apiKey, "POST", "/v1/sessions", object{"ID": "x"}), 422, "invalid"},
+		"empty id":         {f.call(apiKey, "POST", "/v1/sessions", object{"id": ""}), 422, "invalid"},
+		"empty duration":   {f.call(apiKey, "POST", "/v1/sessions", object{"emptyTimeout": ""}), 422, "invalid"},
 		"wrong type":       {f.call(apiKey, "POST", "/v1/sessions", object{"maxUsers": "2"}), 422, "invalid"},
 		"bad id":           {f.call(apiKey, "POST", "/v1/sessions", object{"id": "a/b"}), 422, "invalid"},
 		"dots":             {f.call(apiKey, "POST", "/v1/sessions", object{"id": ".."}), 422, "invalid"},
@@ -106,9 +110,11 @@ func TestProblems_OfEveryKind(t *testing.T) {
 		"odd mode":         {f.call(token, "PUT", path+"/subscriptions", object{"mode": "some"}), 422, "invalid"},
 		"odd kind":         {f.call(token, "PUT", path+"/subscriptions", `{"mode":"list","streams":[{"id":"x","kinds":["smell"]}]}`), 422, "invalid"},
 		"unknown stream":   {f.call(token, "PATCH", "/v1/sessions/"+session+"/streams/x", object{"paused": true}), 404, "not_found"},
+		"own unknown one":  {f.call(token, "PATCH", path+"/streams/x", object{"paused": true}), 404, "not_found"},
 		"no type":          {f.call(token, "POST", path+"/messages", object{"data": 1}), 422, "invalid"},
 		"no data":          {f.call(token, "POST", path+"/messages", object{"type": "x"}), 422, "invalid"},
 		"data size":        {f.call(token, "POST", path+"/messages", object{"type": "x", "data": big[:16*1024]}), 413, "too_large"},
+		"empty receiver":   {f.call(token, "POST", path+"/messages", object{"type": "x", "data": 1, "to": ""}), 422, "invalid"},
 		"unknown receiver": {f.call(token, "POST", path+"/messages", object{"type": "x", "data": 1, "to": "none"}), 404, "not_found"},
 		"wait":             {f.call(token, "GET", path+"/messages?wait=61s", nil), 422, "invalid"},
 		"odd wait":         {f.call(token, "GET", path+"/messages?wait=x", nil), 422, "invalid"},
@@ -219,8 +225,8 @@ func TestOpenAPI_NamesEveryOperation(t *testing.T) {
 	for _, path := range spec.Paths {
 		operations += len(path)
 	}
-	if !strings.HasPrefix(spec.OpenAPI, "3.1") || operations != 28 {
-		t.Fatalf("OpenAPI %s with %d operations, want 3.1 with 28", spec.OpenAPI, operations)
+	if !strings.HasPrefix(spec.OpenAPI, "3.1") || operations != 29 {
+		t.Fatalf("OpenAPI %s with %d operations, want 3.1 with 29", spec.OpenAPI, operations)
 	}
 }
 

@@ -53,15 +53,25 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	// The deadline is not for the answer: a poll may wait for longer. Writers that have none are those of tests.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	if err == nil {
-		_ = control.SetReadDeadline(time.Time{})
-		return body, nil
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		return nil, unreadable(err)
 	}
-	return nil, unreadable(err)
+	// The deadline is not for the answer: a poll may wait for longer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// boundBody sets the time that a body may take, also one that nobody reads: the server looks behind it for the
+// next request. Writers that have no deadlines are those of tests.
+func boundBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func unreadable(err error) error {

@@ -18,7 +18,7 @@ type Candidates struct {
 type Candidate struct {
 	Candidate        string  `json:"candidate"`
 	SDPMid           *string `json:"sdpMid,omitempty" nullable:"true" maxLength:"256"`
-	SDPMLineIndex    *uint16 `json:"sdpMLineIndex,omitempty" nullable:"true"`
+	SDPMLineIndex    *uint16 `json:"sdpMLineIndex,omitempty" nullable:"true" maximum:"65535"`
 	UsernameFragment *string `json:"usernameFragment,omitempty" nullable:"true" maxLength:"256"`
 }
 

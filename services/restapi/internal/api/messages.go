@@ -19,7 +19,7 @@ type messages struct{ *core }
 type NewMessage struct {
 	Type string         `json:"type" minLength:"1" maxLength:"128" doc:"The application's."`
 	Data anything       `json:"data" doc:"The application's, any JSON of at most 16 KiB."`
-	To   control.UserID `json:"to,omitempty" doc:"Only to this user; without it, to everybody."`
+	To   control.UserID `json:"to,omitempty" minLength:"1" doc:"Only to this user; without it, to everybody."`
 }
 
 type sendInput struct {

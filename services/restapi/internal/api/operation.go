@@ -54,6 +54,7 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.S
 
 // newAPI is an API without operations that describes itself at /openapi.json.
 func newAPI(c *core, router chi.Router) huma.API {
+	strictNames()
 	config := huma.DefaultConfig("Orkestro HTTP API", "1")
 	config.Info.Description = "A distributed control plane for WebRTC sessions. Release " + c.Settings.Version + "."
 	config.DocsPath, config.SchemasPath = "", ""

@@ -63,7 +63,7 @@ func New(d Deps) http.Handler {
 	d.Log = d.Log.With(logging.KeyComponent, "api")
 	c := &core{Deps: d}
 	mux := chi.NewRouter()
-	mux.Use(newMetrics(d.Registry).measure, c.recoverPanics)
+	mux.Use(newMetrics(d.Registry).measure, c.recoverPanics, boundBody)
 	if len(d.CORSOrigins) > 0 {
 		mux.Use(cors.Handler(corsOptions(d.CORSOrigins)))
 	}
@@ -97,6 +97,8 @@ func (c *core) routes(api huma.API) {
 	add(api, "POST /v1/sessions/{sid}/users/{uid}/rejoin", byUser, "Rejoin", 200, users.rejoin)
 	add(api, "POST /v1/sessions/{sid}/users/{uid}/token", byUser, "Renew the token", 200, users.renew)
 	add(api, "PATCH /v1/sessions/{sid}/streams/{id}", bySession, "Pause or resume a stream", 204, users.pause)
+	add(api, "PATCH /v1/sessions/{sid}/users/{uid}/streams/{id}", byUser, "Pause or resume an own stream", 204,
+		users.pauseOwn)
 
 	const user = "/v1/sessions/{sid}/users/{uid}"
 	connections := &connections{c}

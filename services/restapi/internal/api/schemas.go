@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -10,6 +11,10 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
 )
+
+// strictNames has a field whose name differs in case only refused like any other unknown one. The library keeps that
+// for all of a process, in which several replicas may start at once.
+var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true }) //nolint:gochecknoglobals // see above
 
 // object is a JSON object of the caller's, kept as it was written. Its nil value means that it was not given.
 type object json.RawMessage

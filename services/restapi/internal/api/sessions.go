@@ -26,7 +26,12 @@ type Session struct {
 	Pipeline  *control.PipelineRef `json:"pipeline" doc:"Where its media is, null before the first join."`
 }
 
+// newSession is s as callers see it. A closed session's document still has who was in it at the end and where; both are
+// gone.
 func newSession(s control.Session) Session {
+	if s.State == control.SessionClosed {
+		s.Users, s.Pipeline = nil, nil
+	}
 	return Session{
 		ID: s.ID, State: s.State, CreatedAt: message.Time(s.CreatedAt), Epoch: s.Epoch, Metadata: s.Metadata,
 		MaxUsers: s.MaxUsers, Region: s.Region, Users: len(s.Users), Pipeline: s.Pipeline,
@@ -35,11 +40,11 @@ func newSession(s control.Session) Session {
 
 // NewSession is what POST /v1/sessions takes.
 type NewSession struct {
-	ID           string `json:"id,omitempty" doc:"Chosen by the caller, else a UUIDv7."`
+	ID           string `json:"id,omitempty" minLength:"1" doc:"Chosen by the caller, else a UUIDv7."`
 	Metadata     object `json:"metadata,omitempty" doc:"The application's own, at most 4 KiB."`
 	MaxUsers     int    `json:"maxUsers,omitempty" minimum:"0" maximum:"100000" doc:"0: no limit."`
 	Region       string `json:"region,omitempty" maxLength:"64" doc:"Where the media should be."`
-	EmptyTimeout string `json:"emptyTimeout,omitempty" doc:"How long it stays when nobody is in it, such as 5m."`
+	EmptyTimeout string `json:"emptyTimeout,omitempty" minLength:"1" doc:"How long it stays when nobody is in, such as 5m."`
 }
 
 type createInput struct{ Body NewSession }

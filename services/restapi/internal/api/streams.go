@@ -8,10 +8,21 @@ import (
 	"github.com/orkestro/orkestro/pkg/message"
 )
 
+// StreamPath is the path of a stream in its session.
+type StreamPath struct {
+	Stream control.StreamID `path:"id" doc:"Id of the stream."`
+}
+
 type pauseInput struct {
 	SessionPath
-	Stream control.StreamID `path:"id" doc:"Id of the stream."`
-	Body   Pause
+	StreamPath
+	Body Pause
+}
+
+type pauseOwnInput struct {
+	UserPath
+	StreamPath
+	Body Pause
 }
 
 // Pause is what PATCH .../streams/{id} takes.
@@ -28,19 +39,42 @@ func (u *users) pause(ctx context.Context, in *pauseInput) (*struct{}, error) {
 	}
 	owner, stream := findStream(session, in.Stream)
 	if stream == nil {
-		return nil, control.Errorf(control.CodeNotFound, "there is no stream %q in the session", in.Stream)
+		return nil, noStream(in.Stream)
 	}
 	if caller := callOf(ctx).principal; caller.IsUser() && caller.User != owner.ID {
 		return nil, control.Errorf(control.CodeForbidden, "the stream is another user's")
 	}
-	for _, kind := range in.Body.Kinds {
+	return nil, u.requestPause(ctx, in.Session, owner, stream, in.Body)
+}
+
+// pauseOwn is pause with the owner in the path.
+func (u *users) pauseOwn(ctx context.Context, in *pauseOwnInput) (*struct{}, error) {
+	session, user, err := u.user(ctx, in.UserPath)
+	if err != nil {
+		return nil, err
+	}
+	owner, stream := findStream(session, in.Stream)
+	if stream == nil || owner.ID != user.ID {
+		return nil, noStream(in.Stream)
+	}
+	return nil, u.requestPause(ctx, in.Session, owner, stream, in.Body)
+}
+
+func (u *users) requestPause(
+	ctx context.Context, session control.SessionID, owner *control.User, stream *control.Stream, wish Pause,
+) error {
+	for _, kind := range wish.Kinds {
 		if !slices.Contains(stream.Kinds, kind) {
-			return nil, control.Errorf(control.CodeInvalid, "kinds: the stream has no %s", kind)
+			return control.Errorf(control.CodeInvalid, "kinds: the stream has no %s", kind)
 		}
 	}
-	return nil, u.send(ctx, newRequest(ctx, message.TypePauseStream, in.Session, owner.ID, message.PauseStream{
-		Presence: presence(owner), Stream: in.Stream, Paused: in.Body.Paused, Kinds: in.Body.Kinds,
+	return u.send(ctx, newRequest(ctx, message.TypePauseStream, session, owner.ID, message.PauseStream{
+		Presence: presence(owner), Stream: stream.ID, Paused: wish.Paused, Kinds: wish.Kinds,
 	}))
+}
+
+func noStream(id control.StreamID) error {
+	return control.Errorf(control.CodeNotFound, "there is no stream %q here", id)
 }
 
 func findStream(session *control.Session, id control.StreamID) (*control.User, *control.Stream) {
