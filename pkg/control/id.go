@@ -3,9 +3,11 @@ package control
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -31,6 +33,13 @@ type JoinID string
 
 // NewID makes a UUIDv7 (RFC 9562 section 5.7): unique, and sorted by time of creation.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// IDsFrom is where the ids begin, in their order, that [NewID] makes from t on.
+func IDsFrom(t time.Time) string {
+	var id uuid.UUID // RFC 9562 section 5.7: 48 bits of milliseconds come first
+	binary.BigEndian.PutUint64(id[:], uint64(t.UnixMilli())<<16)
+	return id.String()
+}
 
 // DeriveID makes the id of something that follows from base, the same again for the same base and label. What a
 // handler publishes gets its ids this way, so that a redelivered request repeats messages instead of doubling them.

@@ -1,6 +1,6 @@
 // Package control holds the nouns that every part of Orkestro shares: sessions, users, connections, media servers,
-// their ids, states and error codes. It knows neither HTTP nor broker, database or media. Field tags spell the names under
-// which documents are stored; docs/naming.md defines the words.
+// their ids, states and error codes. It knows neither HTTP nor broker, database or media. Field tags spell the names
+// under which documents are stored; docs/naming.md defines the words.
 package control
 
 import "time"
@@ -31,6 +31,7 @@ type Session struct {
 	Users        []User        `bson:"users"`
 	Leaving      []User        `bson:"-"` // those of users that are being taken out: see User.Leaving
 	Connections  []Connection  `bson:"connections"`
+	Ended        []JoinID      `bson:"ended"`      // joins that ended lately: no request brings one back
 	EmptySince   *time.Time    `bson:"emptySince"` // since when nobody is in it; nil while somebody is
 	ClosedAt     *time.Time    `bson:"closedAt"`
 	CloseReason  string        `bson:"closeReason"`
@@ -99,6 +100,8 @@ type User struct {
 	Subscriptions Subscriptions `bson:"subscriptions"`
 	SubscribedBy  string        `bson:"subscribedBy"` // id of the request that set Subscriptions: older ones are ignored
 	Failures      int           `bson:"failures"`     // failed connections since media last flowed
+	Added         string        `bson:"added"`        // id of the message user-joined that tells of it
+	Told          bool          `bson:"told"`         // everybody has got that message: the next may follow
 	// Leaving is the reason why this user is being taken out. From then on it is no longer in the session: a session that
 	// was read has it in Leaving, not in Users. It is kept until everybody has been told.
 	Leaving string `bson:"leaving"`
@@ -138,6 +141,7 @@ type Stream struct {
 	PausedBy    string      `bson:"pausedBy" json:"-"` // id of the request that changed this last: older ones lose
 	Join        JoinID      `bson:"join" json:"-"`     // of the user when it published this
 	Added       string      `bson:"added" json:"-"`    // id of the message stream-added that told of it
+	Told        bool        `bson:"told" json:"-"`     // everybody has got that message: the next may follow
 	Updated     string      `bson:"updated" json:"-"`  // id of the last message stream-updated about it, "" for none
 }
 

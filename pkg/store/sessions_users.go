@@ -10,14 +10,23 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// AddUser takes a user into an active session: once, and only while there is a place. maxUsers 0 means no limit.
+// endedFor is how long a join that has ended is remembered. Chosen: a request is delivered again within minutes.
+const endedFor = time.Hour
+
+// AddUser takes a user into an active session: once, only while there is a place, and not under a join that has ended
+// already. maxUsers 0 means no limit.
 func (s *Sessions) AddUser(ctx context.Context, id control.SessionID, user control.User, maxUsers int) error {
-	guard := bson.M{"state": control.SessionActive, "users.id": bson.M{"$ne": user.ID}}
+	guard := bson.M{
+		"state": control.SessionActive, "users.id": bson.M{"$ne": user.ID}, "ended": bson.M{"$ne": user.Join},
+	}
 	if maxUsers > 0 {
 		guard[fmt.Sprintf("users.%d", maxUsers-1)] = bson.M{"$exists": false}
 	}
 	return s.update(ctx, "add a user to", id, guard,
-		bson.M{"$push": bson.M{"users": user}, "$set": bson.M{"emptySince": nil}})
+		bson.M{
+			"$push": bson.M{"users": user}, "$set": bson.M{"emptySince": nil},
+			"$pull": bson.M{"ended": bson.M{"$lt": control.IDsFrom(user.JoinedAt.Add(-endedFor))}},
+		})
 }
 
 // Rejoin begins a new presence of a user that is there under the join replaces: user's Join, at which its name,
@@ -40,7 +49,7 @@ func (s *Sessions) Rejoin(
 	}
 	return s.update(ctx, "rejoin a user in", id,
 		bson.M{"state": control.SessionActive, "users": presentUser(user.ID, replaces)},
-		bson.M{"$set": set}, userFilter(user.ID, replaces))
+		bson.M{"$set": set, "$push": bson.M{"ended": replaces}}, userFilter(user.ID, replaces))
 }
 
 // DropOldJoin forgets what a user published and its connections under joins before join.
@@ -74,10 +83,29 @@ func (s *Sessions) RemoveLeaving(
 ) error {
 	return s.update(ctx, "remove a user of", id,
 		bson.M{"users": bson.M{"$elemMatch": bson.M{"id": user, "join": join, "leaving": bson.M{"$ne": ""}}}},
-		bson.M{"$pull": bson.M{
-			"users":       bson.M{"id": user, "join": join},
-			"connections": bson.M{"user": user},
-		}})
+		bson.M{
+			"$pull": bson.M{
+				"users":       bson.M{"id": user, "join": join},
+				"connections": bson.M{"user": user},
+			},
+			"$push": bson.M{"ended": join},
+		})
+}
+
+// SetUserTold says that everybody has been told that the user came, by the message added.
+func (s *Sessions) SetUserTold(ctx context.Context, id control.SessionID, user control.UserID, added string) error {
+	return s.update(ctx, "say that a user was announced in", id,
+		bson.M{"users": bson.M{"$elemMatch": bson.M{"id": user, "added": added, "told": false}}},
+		bson.M{"$set": bson.M{"users.$[u].told": true}}, bson.M{"u.id": user, "u.added": added})
+}
+
+// SetStreamTold says that everybody has been told of a stream, by the message that it names.
+func (s *Sessions) SetStreamTold(ctx context.Context, id control.SessionID, stream control.Stream) error {
+	told := bson.M{"id": stream.ID, "added": stream.Added, "told": false}
+	return s.update(ctx, "say that a stream was announced in", id,
+		bson.M{"users": bson.M{"$elemMatch": bson.M{"id": stream.User, "streams": bson.M{"$elemMatch": told}}}},
+		bson.M{"$set": bson.M{"users.$[u].streams.$[s].told": true}},
+		bson.M{"u.id": stream.User}, bson.M{"s.id": stream.ID, "s.added": stream.Added})
 }
 
 // MarkEmpty says since when nobody is in the session; the guard is that nobody is.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -15,9 +16,9 @@ import (
 // ReasonEmpty closes a session because nobody is in it; somebody who joined meanwhile keeps it open.
 const ReasonEmpty = "empty"
 
-// Close ends a session for everybody: it is marked, everybody is told, the media is released, and then it is closed and
-// its queue and exchange go. The queues of users stay, so that what is pending can be read. A session that is closed
-// already, or not there, is no error.
+// Close ends a session for everybody: it is marked, everybody is told, media, queue and exchange go, and then it counts
+// as closed. Until it does, the sweeper has what is left of it ended by another request. The queues
+// of users stay, so that what is pending can be read. A session that is closed already, or not there, is no error.
 func (s *Service) Close(ctx context.Context, r Request, b message.CloseSession) error {
 	err := s.store.Sessions.MarkClosing(ctx, r.Session, b.Reason, b.Reason == ReasonEmpty)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
@@ -38,17 +39,16 @@ func (s *Service) Close(ctx context.Context, r Request, b message.CloseSession) 
 			return err
 		}
 	}
-	return s.deleteTopology(ctx, r)
+	// Also of a session that is closed: this request may have had its queue made again.
+	if err := s.deleteTopology(ctx, r); err != nil {
+		return err
+	}
+	return s.markClosed(ctx, sess)
 }
 
 // endSession is everything between the mark and the end. All of it can be repeated.
 func (s *Service) endSession(ctx context.Context, r Request, sess *control.Session, actor string) error {
-	err := s.toAll(ctx, r, userMessage{
-		ID:   control.DeriveID(sess.CreatedBy, message.UserTypeSessionClosed),
-		Type: message.UserTypeSessionClosed, Epoch: sess.Epoch,
-		Data: message.SessionClosedData{Reason: sess.CloseReason},
-	})
-	if err != nil {
+	if err := s.tellClosed(ctx, r, sess); err != nil {
 		return err
 	}
 	if sess.Pipeline != nil {
@@ -60,11 +60,31 @@ func (s *Service) endSession(ctx context.Context, r Request, sess *control.Sessi
 	if err := s.store.Presence.RemoveSession(ctx, sess.ID); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, r, actor, "session.close", "session:"+string(sess.ID), sess.CloseReason); err != nil {
+	once := Request{ID: sess.CreatedBy} // several requests may have a part in it
+	return s.audit(ctx, once, actor, "session.close", "session:"+string(sess.ID), sess.CloseReason)
+}
+
+// tellClosed sends everybody the last message. An exchange that is gone went after that message had been sent.
+func (s *Service) tellClosed(ctx context.Context, r Request, sess *control.Session) error {
+	u := userMessage{
+		ID:   control.DeriveID(sess.CreatedBy, message.UserTypeSessionClosed),
+		Type: message.UserTypeSessionClosed, Epoch: sess.Epoch,
+		Data: message.SessionClosedData{Reason: sess.CloseReason},
+	}
+	m, err := envelope(r, "", u)
+	if err != nil {
 		return err
 	}
+	err = s.broker.Broadcast(ctx, message.SessionExchange(r.Session), m)
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	return s.sent(r, u, err)
+}
+
+func (s *Service) markClosed(ctx context.Context, sess *control.Session) error {
 	now := time.Now().UTC()
-	err = s.store.Sessions.MarkClosed(ctx, sess.ID, now, now.Add(s.cfg.Forget))
+	err := s.store.Sessions.MarkClosed(ctx, sess.ID, now, now.Add(s.cfg.Forget))
 	if errors.Is(err, store.ErrGuard) {
 		return nil // somebody else finished it
 	}

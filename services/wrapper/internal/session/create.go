@@ -20,8 +20,10 @@ func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession
 	if err := s.store.Sessions.DeleteExpired(ctx, b.ID, now); err != nil {
 		return nil, err
 	}
-	if created, err := s.created(ctx, r); !errors.Is(err, store.ErrNotFound) {
-		return created, err
+	if created, err := s.created(ctx, r); err == nil {
+		return created, s.auditCreated(ctx, r, b)
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
 	}
 	if err := s.broker.DeclareExchange(ctx, message.SessionExchange(b.ID)); err != nil {
 		return nil, brokerError("declare the session exchange", err)
@@ -42,7 +44,11 @@ func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession
 	}
 	s.log.Info("session created",
 		slog.String(logging.KeySession, string(b.ID)), slog.String(logging.KeyRequest, r.ID))
-	return created, s.audit(ctx, r, b.Actor, "session.create", "session:"+string(b.ID), "")
+	return created, s.auditCreated(ctx, r, b)
+}
+
+func (s *Service) auditCreated(ctx context.Context, r Request, b message.CreateSession) error {
+	return s.audit(ctx, r, b.Actor, "session.create", "session:"+string(b.ID), "")
 }
 
 // created finds what request r created. Errors: [store.ErrNotFound]; conflict if it is another request's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -29,7 +30,7 @@ func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message
 	if err != nil {
 		return nil, err
 	}
-	if err := s.welcome(ctx, r, sess, *user, b.Replaces != ""); err != nil {
+	if err := s.welcome(ctx, r, sess, *user); err != nil {
 		return nil, err
 	}
 	if err := s.beginSubscribing(ctx, r, sess, *user); err != nil {
@@ -47,6 +48,9 @@ func (s *Service) admit(ctx context.Context, r Request, b message.Join) error {
 		}
 		if user := sess.User(b.User); user != nil && user.Join == control.JoinID(r.ID) {
 			return nil // this request was delivered before
+		}
+		if slices.Contains(sess.Ended, control.JoinID(r.ID)) {
+			return errEndedJoin
 		}
 		if err := s.finishLeaving(ctx, r, sess, b.User); err != nil {
 			return err
@@ -88,7 +92,7 @@ func (s *Service) enter(ctx context.Context, r Request, sess *control.Session, b
 	}
 	user := control.User{
 		ID: b.User, Name: b.Name, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,
-		Join: control.JoinID(r.ID), Permissions: b.Permissions,
+		Join: control.JoinID(r.ID), Added: control.DeriveID(r.ID, message.UserTypeUserJoined), Permissions: b.Permissions,
 		Subscriptions: control.Subscriptions{Mode: control.SubscribeAll},
 	}
 	var err error
@@ -140,14 +144,14 @@ func (s *Service) releaseEndpoint(ctx context.Context, sess *control.Session, co
 
 // welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
 // and what happened between the reading for joined and the binding comes as a sync.
-func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session, user control.User, again bool) error {
+func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
 		return brokerError("declare a user queue", err)
 	}
 	err := s.toUser(ctx, r, user.ID, userMessage{
 		ID: control.DeriveID(string(user.Join), message.UserTypeJoined), Type: message.UserTypeJoined, Epoch: sess.Epoch,
 		Data: message.JoinedData{
-			User: message.NewUser(user), Users: message.NewUsers(sess.Users),
+			User: message.NewUser(user), Users: visible(sess),
 			ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch,
 		},
 	})
@@ -157,12 +161,24 @@ func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session,
 	if err := s.bind(ctx, r, sess, user.ID); err != nil {
 		return err
 	}
-	if again {
-		return nil // the queue was bound all along
+	if user.Told {
+		return nil // under an earlier join, or by an earlier delivery
 	}
+	if err := s.announceUser(ctx, r, sess, user); err != nil {
+		return err
+	}
+	err = s.store.Sessions.SetUserTold(ctx, sess.ID, user.ID, user.Added)
+	if errors.Is(err, store.ErrGuard) {
+		return nil
+	}
+	return err
+}
+
+// announceUser tells everybody that the user has come.
+func (s *Service) announceUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	return s.toAll(ctx, r, userMessage{
-		ID: control.DeriveID(string(user.Join), message.UserTypeUserJoined), Type: message.UserTypeUserJoined,
-		Epoch: sess.Epoch, Data: message.UserJoinedData{User: message.NewUser(user)},
+		ID: user.Added, Type: message.UserTypeUserJoined, Epoch: sess.Epoch,
+		Data: message.UserJoinedData{User: message.NewUser(user)},
 	})
 }
 

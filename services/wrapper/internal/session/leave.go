@@ -53,6 +53,11 @@ func (s *Service) finishLeave(
 			return err
 		}
 	}
+	if !user.Told { // a join that is under way announces it, perhaps after this
+		if err := s.announceUser(ctx, r, sess, user); err != nil {
+			return err
+		}
+	}
 	err := s.toAll(ctx, r, userMessage{
 		ID: control.DeriveID(string(user.Join), message.UserTypeUserLeft), Type: message.UserTypeUserLeft,
 		Epoch: sess.Epoch, Data: message.UserLeftData{User: message.NewUser(user), Reason: user.Leaving},
@@ -68,12 +73,10 @@ func (s *Service) finishLeave(
 	if err := s.broker.DeleteQueue(ctx, message.UserQueue(sess.ID, user.ID).Name); err != nil {
 		return brokerError("delete a user queue", err)
 	}
-	return s.forgetUser(ctx, r, sess, user, actor)
+	return s.forgetUser(ctx, sess, user, actor)
 }
 
-func (s *Service) forgetUser(
-	ctx context.Context, r Request, sess *control.Session, user control.User, actor string,
-) error {
+func (s *Service) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
 	now := time.Now().UTC()
 	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, user.ID, user.Join); err != nil {
 		return err
@@ -81,7 +84,12 @@ func (s *Service) forgetUser(
 	if err := s.store.Presence.Remove(ctx, sess.ID, user.ID, now); err != nil {
 		return err
 	}
-	err := s.store.Sessions.RemoveLeaving(ctx, sess.ID, user.ID, user.Join)
+	once := Request{ID: string(user.Join)} // several requests may have a part in it
+	err := s.audit(ctx, once, actor, "user.leave", "session:"+string(sess.ID), string(user.ID)+": "+user.Leaving)
+	if err != nil {
+		return err
+	}
+	err = s.store.Sessions.RemoveLeaving(ctx, sess.ID, user.ID, user.Join)
 	if errors.Is(err, store.ErrGuard) {
 		return nil // somebody else finished it
 	}
@@ -90,8 +98,9 @@ func (s *Service) forgetUser(
 	}
 	s.log.Info("user left", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.String("reason", user.Leaving))
-	if err := s.store.Sessions.MarkEmpty(ctx, sess.ID, now); err != nil && !errors.Is(err, store.ErrGuard) {
-		return err
+	err = s.store.Sessions.MarkEmpty(ctx, sess.ID, now)
+	if errors.Is(err, store.ErrGuard) {
+		return nil
 	}
-	return s.audit(ctx, r, actor, "user.leave", "session:"+string(sess.ID), string(user.ID)+": "+user.Leaving)
+	return err
 }

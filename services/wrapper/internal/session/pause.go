@@ -86,11 +86,36 @@ func (s *Service) applyPaused(ctx context.Context, r Request, b message.PauseStr
 		if err != nil {
 			return err
 		}
-		if now.PausedBy == stream.PausedBy {
-			return s.announce(ctx, r, sess, message.UserTypeStreamUpdated, stream.Updated, stream)
+		if now.PausedBy != stream.PausedBy {
+			continue
+		}
+		if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, updateID(r, stream), stream); err != nil {
+			return err
+		}
+		if last, err := s.isLast(ctx, r, b, stream); err != nil || last {
+			return err
 		}
 	}
 	return errBusy
+}
+
+// updateID is the id of the message about how a stream is now, from request r. Of a request that another one has
+// overtaken, the message about what that one did comes under an id of its own: ours may have gone out after theirs.
+func updateID(r Request, stream control.Stream) string {
+	if stream.PausedBy == r.ID {
+		return stream.Updated
+	}
+	return control.DeriveID(r.ID, stream.Updated)
+}
+
+// isLast reports whether what was announced of a stream still holds, now that it is out.
+func (s *Service) isLast(ctx context.Context, r Request, b message.PauseStream, told control.Stream) (bool, error) {
+	_, user, err := s.present(ctx, r, b.Presence)
+	if err != nil {
+		return true, ignoreFinal(err)
+	}
+	now, err := ownStream(user, told.ID)
+	return err != nil || now.Updated == told.Updated, nil //nolint:nilerr // a stream that is gone was announced as gone
 }
 
 func (s *Service) setPaused(

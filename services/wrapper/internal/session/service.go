@@ -82,6 +82,7 @@ var (
 	errUserNotFound    = control.Errorf(control.CodeNotFound, "there is no such user in the session")
 	errSessionClosed   = control.Errorf(control.CodeGone, "the session is closed")
 	errReplacedJoin    = control.Errorf(control.CodeConflict, "the user has rejoined since")
+	errEndedJoin       = control.Errorf(control.CodeConflict, "the user has left again since")
 	errStaleEpoch      = control.Errorf(control.CodeStaleEpoch, "the session has moved on to another epoch")
 	errBusy            = control.Errorf(control.CodeUnavailable, "too many changes at the same moment")
 )

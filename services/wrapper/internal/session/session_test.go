@@ -334,6 +334,40 @@ func TestJoin_FinishesALeavingThatWasLeftHalfWay(t *testing.T) {
 	}
 }
 
+func TestJoin_DeliveredAgainAfterTheUserLeftBringsNobodyBack(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	must(t, w.service[0].Leave(w.ctx, request("l"), message.Leave{Presence: a, Reason: "left"}))
+	_, err := w.service[1].Join(w.ctx, request(string(a.Join)), message.Join{User: "a", Permissions: all()})
+	wantCode(t, err, control.CodeConflict)
+	if sess := w.session(); len(sess.Users) != 0 {
+		t.Fatalf("got %+v", sess.Users)
+	}
+	w.join("b") // somebody else, and the same user under another join, can come
+	_, err = w.service[1].Join(w.ctx, request("again"), message.Join{User: "a", Permissions: all()})
+	must(t, err)
+}
+
+// A rejoin takes over from a join that died before anybody was told.
+func TestRejoin_TellsOfAJoinThatNobodyWasToldOf(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	b := w.join("b")
+	w.told(b.User)
+	join := func(s *session.Service, id string, replaces control.JoinID) error {
+		_, err := s.Join(w.ctx, request(id), message.Join{User: "a", Replaces: replaces, Permissions: all()})
+		return err
+	}
+	dying := newDying(w, 2) // at the third step the user is there, and has its own message
+	if err := join(dying.service(), "j1", ""); err == nil || w.session().User("a") == nil {
+		t.Fatalf("died too early or not at all: %v", err)
+	}
+	must(t, join(w.service[0], "j2", "j1"))
+	must(t, join(w.service[0], "j3", "j2"))
+	wantTypes(t, w.told(b.User), "user-joined")
+}
+
 func TestClose_EndsEverythingOnce(t *testing.T) {
 	w := newWorld(t)
 	w.create(0)
@@ -374,7 +408,7 @@ func TestPause_TheLaterRequestCounts(t *testing.T) {
 		Presence: a, Stream: stream, Paused: true, Kinds: []string{"video"},
 	}))
 	must(t, w.service[1].PauseStream(w.ctx, request("1"), message.PauseStream{Presence: a, Stream: stream}))
-	wantTypes(t, w.told("a"), "stream-updated")
+	wantTypes(t, w.told("a"), "stream-updated", "stream-updated") // the second tells of the first again: it may have been late
 	got := w.session().User("a").Streams[0]
 	if cmp.Diff(got.PausedKinds, []string{"video"}) != "" || got.State != control.StreamActive {
 		t.Fatalf("got %+v", got)

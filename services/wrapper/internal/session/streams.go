@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
 )
 
 // changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids
@@ -70,7 +72,7 @@ func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.
 ) error {
 	for _, stream := range streams {
 		if stream.Added == addedID(base, stream.ID) {
-			if err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream); err != nil {
+			if err := s.announceAdded(ctx, r, sess, stream); err != nil {
 				return err
 			}
 		}
@@ -83,8 +85,27 @@ func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.
 	return nil
 }
 
-// announceRemoved tells everybody that a stream is gone. The id is the same whichever way it went.
+// announceAdded tells everybody of a new stream, and notes that it did.
+func (s *Service) announceAdded(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
+	err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream)
+	if err != nil || stream.Told {
+		return err
+	}
+	err = s.store.Sessions.SetStreamTold(ctx, sess.ID, stream)
+	if errors.Is(err, store.ErrGuard) {
+		return nil // gone already
+	}
+	return err
+}
+
+// announceRemoved tells everybody that a stream is gone. The id is the same whichever way it went. A stream that was
+// perhaps not announced yet is announced before: whoever is about to do that comes too late then, with the same id.
 func (s *Service) announceRemoved(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
+	if !stream.Told {
+		if err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream); err != nil {
+			return err
+		}
+	}
 	id := control.DeriveID(stream.Added, message.UserTypeStreamRemoved)
 	return s.announce(ctx, r, sess, message.UserTypeStreamRemoved, id, stream)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
@@ -59,12 +60,25 @@ func (s *Service) bind(ctx context.Context, r Request, sess *control.Session, us
 
 // sameForUsers reports whether a client sees no difference between two readings of a session.
 func sameForUsers(a, b *control.Session) (bool, error) {
-	before, err := json.Marshal(message.NewUsers(a.Users))
+	before, err := json.Marshal(visible(a))
 	if err != nil {
 		return false, err
 	}
-	after, err := json.Marshal(message.NewUsers(b.Users))
+	after, err := json.Marshal(visible(b))
 	return string(before) == string(after) && a.Epoch == b.Epoch, err
+}
+
+// visible is the users of a session, with those of their streams that nobody is about to announce as gone: whoever
+// comes in between would not hear of it.
+func visible(sess *control.Session) []message.User {
+	users := slices.Clone(sess.Users)
+	for i := range users {
+		conn := sess.Connection(users[i].ID, control.Publish)
+		users[i].Streams = slices.DeleteFunc(slices.Clone(users[i].Streams), func(stream control.Stream) bool {
+			return stream.Join != users[i].Join || conn != nil && conn.Join == stream.Join && stopped(*conn)
+		})
+	}
+	return message.NewUsers(users)
 }
 
 // sendSync sends the state; occasion tells apart the syncs that one request sends to one user.
@@ -85,7 +99,7 @@ func (s *Service) sendSync(
 		ID:   control.DeriveID(r.ID, fmt.Sprintf("%s/%s/%s", message.UserTypeSync, user, occasion)),
 		Type: message.UserTypeSync, Epoch: sess.Epoch,
 		Data: message.SyncData{
-			Users: message.NewUsers(sess.Users), ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch, Connections: connections,
+			Users: visible(sess), ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch, Connections: connections,
 		},
 	})
 }

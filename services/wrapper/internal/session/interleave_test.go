@@ -1,0 +1,360 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/testkit/mongo"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
+)
+
+// TestSession_AnyInterleaving lets several users do what they can, with every request delivered once or twice, the
+// steps of all deliveries in any order, and Wrappers dying at any step. When everything has been handled, session
+// document, media server and a client that applied its messages in order agree.
+func TestSession_AnyInterleaving(t *testing.T) {
+	url, database := mongo.URL(t)
+	checks := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		checks++
+		st, err := store.Open(t.Context(), url, fmt.Sprintf("%s-%d", database, checks))
+		must(t, err)
+		defer func() { _ = st.Close(context.Background()) }()
+		w := worldOn(t, st)
+		w.create(0)
+		w.join("watcher")
+		c := &chaos{rt: rt, world: w, accepted: map[control.JoinID]int64{}}
+		for range rapid.IntRange(10, 120).Draw(rt, "length") {
+			c.act()
+		}
+		c.settle()
+		c.check()
+		_ = w.broker.Close()
+	})
+}
+
+// delivery is a request on its way; it is handled until that ends for good.
+type delivery struct {
+	what   string
+	handle func(ctx context.Context, s *session.Service) error
+	tries  int
+}
+
+// handling is a delivery in the hands of a Wrapper.
+type handling struct {
+	*stepping
+	delivery
+}
+
+// chaos is one run.
+type chaos struct {
+	*world
+	rt       *rapid.T
+	waiting  []delivery
+	running  []handling
+	accepted map[control.JoinID]int64 // offers taken of a user's present join
+}
+
+// act is one thing that happens.
+func (c *chaos) act() {
+	switch n := rapid.IntRange(0, 19).Draw(c.rt, "act"); {
+	case n < 5:
+		c.ask()
+	case n < 9 && len(c.waiting) > 0:
+		c.deliver(rapid.IntRange(0, len(c.waiting)-1).Draw(c.rt, "delivery"))
+	case n == 9 && len(c.running) > 0:
+		i := rapid.IntRange(0, len(c.running)-1).Draw(c.rt, "victim")
+		c.running[i].kill()
+		c.ended(i)
+	case len(c.running) > 0:
+		i := rapid.IntRange(0, len(c.running)-1).Draw(c.rt, "next")
+		c.running[i].advance()
+		c.ended(i)
+	}
+}
+
+func (c *chaos) deliver(i int) {
+	d := c.waiting[i]
+	c.waiting = slices.Delete(c.waiting, i, i+1)
+	d.tries++
+	c.running = append(c.running, handling{begin(c.world, d.handle), d})
+	c.ended(len(c.running) - 1)
+}
+
+// ended takes a delivery out that was handled, and puts one back that failed or whose Wrapper died.
+func (c *chaos) ended(i int) {
+	h := c.running[i]
+	if !h.done {
+		return
+	}
+	c.running = slices.Delete(c.running, i, i+1)
+	if h.dead || session.Retryable(h.err) && h.err != nil {
+		if h.tries > 300 {
+			c.rt.Fatalf("%s does not end: %v", h.what, h.err)
+		}
+		c.waiting = append(c.waiting, h.delivery)
+	}
+}
+
+// settle handles everything that is left.
+func (c *chaos) settle() {
+	for len(c.running)+len(c.waiting) > 0 {
+		if len(c.waiting) > 0 && len(c.running) < 4 {
+			c.deliver(0)
+		}
+		for i := len(c.running) - 1; i >= 0; i-- {
+			c.running[i].advance()
+			c.ended(i)
+		}
+	}
+}
+
+// ask is a request of a user as a REST replica would let it pass, on its way once or twice.
+func (c *chaos) ask() {
+	user := control.UserID(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(c.rt, "user"))
+	sess := c.session()
+	r := request(control.NewID())
+	d := delivery{}
+	present := sess.User(user)
+	kind := rapid.SampledFrom([]string{
+		"join", "join", "join", "leave", "publish", "publish", "unpublish", "pause", "resume", "subscriptions", "close",
+	}).Draw(c.rt, "kind")
+	switch {
+	case sess.State != control.SessionActive || kind == "close" && rapid.IntRange(0, 9).Draw(c.rt, "really") > 0:
+		return
+	case kind == "close":
+		d.handle = func(ctx context.Context, s *session.Service) error {
+			return s.Close(ctx, r, message.CloseSession{Reason: "deleted"})
+		}
+	case kind == "join":
+		b := message.Join{User: user, Permissions: all()}
+		if present != nil {
+			b.Replaces = present.Join
+		}
+		d.handle = func(ctx context.Context, s *session.Service) error {
+			_, err := s.Join(ctx, r, b)
+			return err
+		}
+	case present == nil:
+		return
+	default:
+		d.handle = c.connected(kind, r, sess, *present)
+	}
+	if d.handle == nil {
+		return
+	}
+	d.what = fmt.Sprintf("%s of %s (%s)", kind, user, r.ID)
+	c.rt.Log(d.what)
+	for range rapid.IntRange(1, 2).Draw(c.rt, "copies") {
+		c.waiting = append(c.waiting, d)
+	}
+}
+
+// connected is a request of a user that is there.
+func (c *chaos) connected(
+	kind string, r session.Request, sess *control.Session, user control.User,
+) func(ctx context.Context, s *session.Service) error {
+	p := message.Presence{User: user.ID, Join: user.Join}
+	switch kind {
+	case "leave":
+		return func(ctx context.Context, s *session.Service) error {
+			return s.Leave(ctx, r, message.Leave{Presence: p, Reason: "left"})
+		}
+	case "publish":
+		c.accepted[user.Join]++
+		streams := rapid.SampledFrom([]string{"cam:audio,video", "cam:audio", "cam:video screen:video", ""})
+		b := message.Publish{
+			Presence: p, Epoch: sess.Epoch, Seq: c.accepted[user.Join], SDP: "offer " + streams.Draw(c.rt, "streams"),
+		}
+		return func(ctx context.Context, s *session.Service) error {
+			_, err := s.Publish(ctx, r, b)
+			return err
+		}
+	case "unpublish":
+		upTo := c.accepted[user.Join]
+		return func(ctx context.Context, s *session.Service) error {
+			return s.Unpublish(ctx, r, message.Unpublish{Presence: p, UpTo: upTo})
+		}
+	case "subscriptions":
+		wanted := control.Subscriptions{Mode: control.SubscribeList, Streams: []control.Subscription{{ID: control.StreamID(r.ID)}}}
+		return func(ctx context.Context, s *session.Service) error {
+			return s.SetSubscriptions(ctx, r, message.SetSubscriptions{Presence: p, Subscriptions: wanted})
+		}
+	}
+	if len(user.Streams) == 0 {
+		return nil
+	}
+	b := message.PauseStream{Presence: p, Stream: user.Streams[0].ID, Paused: kind == "pause"}
+	return func(ctx context.Context, s *session.Service) error { return s.PauseStream(ctx, r, b) }
+}
+
+// check is what has to hold in the end.
+func (c *chaos) check() {
+	sess := c.session()
+	c.checkMedia(sess)
+	if sess.State == control.SessionClosed {
+		_, err := c.broker.Inspect(c.ctx, message.SessionQueue(sid).Name)
+		if !errors.Is(err, broker.ErrNotFound) {
+			c.rt.Fatalf("the session is closed and its queue there: %v", err)
+		}
+		return
+	}
+	c.checkDocument(sess)
+	if got, want := c.client(), stateOf(sess); !maps.Equal(got, want) {
+		c.rt.Fatalf("a client believes\n%v\nwhere the store has\n%v", got, want)
+	}
+}
+
+func (c *chaos) checkDocument(sess *control.Session) {
+	if len(sess.Leaving) != 0 {
+		c.rt.Fatalf("still leaving: %+v", sess.Leaving)
+	}
+	seen := map[control.UserID]bool{}
+	for _, user := range sess.Users {
+		if seen[user.ID] {
+			c.rt.Fatalf("%s is there twice", user.ID)
+		}
+		seen[user.ID] = true
+	}
+	connections := map[string]bool{}
+	for _, conn := range sess.Connections {
+		user := sess.User(conn.User)
+		if user == nil || user.Join != conn.Join || connections[conn.ID] {
+			c.rt.Fatalf("connection of nobody, or twice: %+v", conn)
+		}
+		connections[conn.ID] = true
+	}
+}
+
+// checkMedia compares the media server with the document.
+func (c *chaos) checkMedia(sess *control.Session) {
+	want := map[string]bool{}
+	for _, conn := range sess.Connections {
+		if conn.Endpoint.ID != "" && sess.State == control.SessionActive {
+			want[conn.Endpoint.ID] = true
+		}
+	}
+	got := map[string]bool{}
+	pipelines := 0
+	for _, server := range c.fleet.byID {
+		pipelines += len(server.pipelines)
+		for id, e := range server.endpoints {
+			if !ofPresentJoin(sess, e) && sess.State == control.SessionActive && len(e.answers) == 0 {
+				continue // its maker died before it could store it: package reconcile releases it
+			}
+			got[id] = true
+			c.checkEndpoint(sess, e)
+		}
+	}
+	if !maps.Equal(got, want) {
+		c.rt.Fatalf("endpoints %v, the document has %v", got, want)
+	}
+	if alive := sess.State == control.SessionActive; alive && pipelines != 1 || !alive && pipelines != 0 {
+		c.rt.Fatalf("%d pipelines in a session that is %s", pipelines, sess.State)
+	}
+}
+
+func ofPresentJoin(sess *control.Session, e *endpoint) bool {
+	parts := strings.Split(e.key, "/")
+	user := sess.User(control.UserID(parts[1]))
+	return user != nil && string(user.Join) == parts[2]
+}
+
+// checkEndpoint compares what is applied with what is stored.
+func (c *chaos) checkEndpoint(sess *control.Session, e *endpoint) {
+	parts := strings.Split(e.key, "/")
+	user := sess.User(control.UserID(parts[1]))
+	if user == nil {
+		c.rt.Fatalf("endpoint of nobody: %s", e.key)
+	}
+	if parts[0] == "subscribe" {
+		if user.SubscribedBy != "" && len(e.subscriptions.Streams) > 0 &&
+			e.subscriptions.Streams[0].ID != user.Subscriptions.Streams[0].ID {
+			c.rt.Fatalf("%s has subscriptions %v, stored are %v", user.ID, e.subscriptions, user.Subscriptions)
+		}
+		return
+	}
+	for _, stream := range user.Streams {
+		if applied := e.paused[stream.ID]; len(applied) != len(stream.PausedKinds) {
+			c.rt.Fatalf("%s: %v is paused, stored is %v", stream.ID, applied, stream.PausedKinds)
+		}
+	}
+}
+
+// stateOf is what a client should believe: users, and streams with their state.
+func stateOf(sess *control.Session) map[string]string {
+	state := map[string]string{}
+	for _, user := range sess.Users {
+		state["user "+string(user.ID)] = ""
+		for _, stream := range user.Streams {
+			state["stream "+string(stream.ID)] = describe(stream)
+		}
+	}
+	return state
+}
+
+func describe(s control.Stream) string { return fmt.Sprint(s.User, s.Kinds, s.State, s.PausedKinds) }
+
+// client applies the watcher's messages in order, each id once.
+func (c *chaos) client() map[string]string {
+	state := map[string]string{}
+	seen := map[string]string{}
+	for _, m := range c.told("watcher") {
+		if kind, again := seen[m.ID]; again {
+			if kind != m.Type {
+				c.rt.Fatalf("message %s is %s and was %s", m.ID, m.Type, kind)
+			}
+			continue
+		}
+		seen[m.ID] = m.Type
+		var data struct {
+			User   message.User   `json:"user"`
+			Users  []message.User `json:"users"`
+			Stream control.Stream `json:"stream"`
+		}
+		if err := json.Unmarshal(m.Data, &data); err != nil {
+			c.rt.Fatal(err)
+		}
+		c.rt.Logf("watcher: %s %s %s %s", m.Type, data.User.ID, describe(data.Stream), data.Stream.ID)
+		c.apply(state, m.Type, data.User, data.Users, data.Stream)
+	}
+	return state
+}
+
+func (c *chaos) apply(
+	state map[string]string, kind string, user message.User, users []message.User, stream control.Stream,
+) {
+	switch kind {
+	case message.UserTypeJoined, message.UserTypeSync:
+		clear(state)
+		for _, u := range users {
+			state["user "+string(u.ID)] = ""
+			for _, s := range u.Streams {
+				state["stream "+string(s.ID)] = describe(s)
+			}
+		}
+	case message.UserTypeUserJoined:
+		state["user "+string(user.ID)] = ""
+	case message.UserTypeUserLeft:
+		delete(state, "user "+string(user.ID))
+	case message.UserTypeStreamAdded:
+		state["stream "+string(stream.ID)] = describe(stream)
+	case message.UserTypeStreamRemoved:
+		delete(state, "stream "+string(stream.ID))
+	case message.UserTypeStreamUpdated:
+		if _, known := state["stream "+string(stream.ID)]; known {
+			state["stream "+string(stream.ID)] = describe(stream)
+		}
+	}
+}
