@@ -79,8 +79,22 @@ func (n *Node) Kill() error {
 	return err
 }
 
-// Pause stops the node without ending it (SIGSTOP), as a machine that hangs: connections stay open and silent.
-func (n *Node) Pause() error { return syscall.Kill(-n.process.Process.Pid, syscall.SIGSTOP) }
+// Pause stops the node without ending it (SIGSTOP), as a machine that hangs: connections stay open and silent. It
+// returns when the last thread has stopped, which takes its time on a busy machine.
+func (n *Node) Pause() error {
+	group := n.process.Process.Pid
+	if err := syscall.Kill(-group, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(pauseTimeout)
+	for running(group) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("rabbit: not stopped within %s", pauseTimeout)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
 
 // Resume lets a paused node go on.
 func (n *Node) Resume() error { return syscall.Kill(-n.process.Process.Pid, syscall.SIGCONT) }
