@@ -19,8 +19,11 @@ import (
 )
 
 const (
-	// stopTimeout bounds a stop as a whole.
-	stopTimeout = 10 * time.Second
+	// drainTimeout bounds the end of what is in hand, whose requests have 4 s, and of the loops. With it, broker and
+	// database a stop takes 10 s at most.
+	drainTimeout = 6 * time.Second
+	// disconnectTimeout bounds saying goodbye to the database.
+	disconnectTimeout = time.Second
 	// openBackoffMin and openBackoffMax bound the pause before the database is tried again.
 	openBackoffMin = 200 * time.Millisecond
 	openBackoffMax = 3 * time.Second
@@ -73,7 +76,7 @@ func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logge
 		return err
 	}
 	defer closeLogged(logger, "database", func() error {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectTimeout)
 		defer cancel()
 		return database.Close(closing)
 	})

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -118,20 +119,35 @@ func unless(well bool, reason string) error {
 	return errors.New(reason)
 }
 
-// stop finishes what is in hand, then ends the loops.
+// stop finishes what is in hand, then ends the loops. What does not end in time is left: its messages are not
+// acknowledged, so another Wrapper gets them.
 func (w *wrapper) stop(
 	ctx context.Context, queues *watch.Queues, tasks *sync.WaitGroup, stopLoops func(), loops *sync.WaitGroup,
 ) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err := queues.Close(ctx)
-	tasks.Wait() // its handlers have deadlines of their own
+	err := errors.Join(queues.Close(ctx), wait(ctx, "tasks", tasks))
 	stopLoops()
-	loops.Wait()
+	err = errors.Join(err, wait(ctx, "loops", loops))
 	if err := w.store.Wrappers.Remove(ctx, w.cfg.ID); err != nil {
 		w.log.Warn("the record of this replica stays until somebody removes it", slog.Any(logging.KeyError, err))
 	}
 	return err
+}
+
+// wait waits for a group until ctx ends.
+func wait(ctx context.Context, what string, group *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop %s: %w", what, ctx.Err())
+	}
 }
 
 // register keeps the record of this Wrapper, so that operators see it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,9 +153,10 @@ func (q *Queues) Close(ctx context.Context) error {
 	}
 }
 
-// follow keeps one subscription until ctx ends. A queue that is gone although its session is live went with a node of
+// follow keeps one subscription until ctx ends. A queue that is gone although its session is active went with a node of
 // the broker, and is made again.
 func (q *Queues) follow(ctx context.Context, id control.SessionID) {
+	defer q.clear(id)
 	pause := backoffMin
 	for ctx.Err() == nil {
 		held, err := q.hold(ctx, id)
@@ -205,10 +207,10 @@ func (q *Queues) subscribe(ctx context.Context, id control.SessionID) (broker.Su
 	return q.broker.Subscribe(ctx, message.SessionQueue(id).Name, q.options, q.handler)
 }
 
-// restore makes the queue and the exchange of a live session again. One that is closed ends being followed with the
-// next change of the stream.
+// restore makes the queue and the exchange of an active session again. One that is closing has just lost them, or the
+// sweeper makes them; one that is closed ends being followed with the next change of the stream.
 func (q *Queues) restore(ctx context.Context, id control.SessionID) error {
-	if live, err := q.live(ctx, id); err != nil || !live {
+	if active, err := q.in(ctx, id, control.SessionActive); err != nil || !active {
 		return err
 	}
 	if err := q.broker.DeclareExchange(ctx, message.SessionExchange(id)); err != nil {
@@ -217,16 +219,42 @@ func (q *Queues) restore(ctx context.Context, id control.SessionID) error {
 	if err := q.broker.DeclareQueue(ctx, message.SessionQueue(id)); err != nil {
 		return err
 	}
-	if live, err := q.live(ctx, id); err != nil || live {
+	if active, err := q.in(ctx, id, control.SessionActive); err != nil || active {
 		return err
 	}
-	return q.broker.DeleteQueue(ctx, message.SessionQueue(id).Name) // it was closed at the same moment
+	return q.deleteQueue(ctx, id) // it was closed at the same moment
 }
 
-func (q *Queues) live(ctx context.Context, id control.SessionID) (bool, error) {
+// clear deletes the queue of a session that has ended: whoever asked for something at the moment of its end may have
+// made it again, and what lies in it must not reach a later session of the same id.
+func (q *Queues) clear(id control.SessionID) {
+	if q.ctx.Err() != nil {
+		return // we end, not the session
+	}
+	err := q.deleteUnlessLive(q.ctx, id)
+	if err != nil {
+		q.log.Debug("queue of an ended session perhaps not deleted",
+			slog.String(logging.KeySession, string(id)), slog.Any(logging.KeyError, err))
+	}
+}
+
+func (q *Queues) deleteUnlessLive(ctx context.Context, id control.SessionID) error {
+	live, err := q.in(ctx, id, control.SessionActive, control.SessionClosing)
+	if err != nil || live {
+		return err
+	}
+	return q.deleteQueue(ctx, id)
+}
+
+func (q *Queues) deleteQueue(ctx context.Context, id control.SessionID) error {
+	return q.broker.DeleteQueue(ctx, message.SessionQueue(id).Name)
+}
+
+// in reports whether a session is in one of these states; one that is not there is in none.
+func (q *Queues) in(ctx context.Context, id control.SessionID, states ...control.SessionState) (bool, error) {
 	session, err := q.sessions.Get(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && session.State != control.SessionClosed, err
+	return err == nil && slices.Contains(states, session.State), err
 }
