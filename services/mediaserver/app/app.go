@@ -75,7 +75,8 @@ func newServer(
 		log: logger.With(logging.KeyServer, cfg.ID),
 	}
 	var err error
-	s.media, err = media.NewServer(media.Config{Network: cfg.network(), Capacity: cfg.Capacity}, s.log) //nolint:contextcheck // until Close
+	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity}
+	s.media, err = media.NewServer(resources, s.log) //nolint:contextcheck // until Close
 	if err != nil {
 		return nil, err
 	}

@@ -162,6 +162,9 @@ func (s *Server) Release(id string) {
 	if !found {
 		return
 	}
+	if p, ok := object.(*Pipeline); ok {
+		p.streams.end()
+	}
 	var wg sync.WaitGroup
 	for _, child := range object.Children() {
 		wg.Go(func() { s.releaseOne(child) })

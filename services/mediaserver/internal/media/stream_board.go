@@ -34,6 +34,7 @@ type streamBoard struct {
 	mu          sync.Mutex
 	publishers  []posting // oldest first
 	subscribers map[*SubscribeEndpoint]struct{}
+	ended       bool // nobody is told any more
 }
 
 type posting struct {
@@ -72,6 +73,10 @@ func (b *streamBoard) notify() {
 
 func (b *streamBoard) subscribe(e *SubscribeEndpoint) {
 	b.mu.Lock()
+	if b.ended {
+		b.mu.Unlock()
+		return
+	}
 	if b.subscribers == nil {
 		b.subscribers = map[*SubscribeEndpoint]struct{}{}
 	}
@@ -80,6 +85,13 @@ func (b *streamBoard) subscribe(e *SubscribeEndpoint) {
 	if !e.streamsChanged() {
 		b.unsubscribe(e) // released meanwhile
 	}
+}
+
+// end is for a pipeline that is being released: who still subscribes is not offered every departure.
+func (b *streamBoard) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended, b.subscribers = true, nil
 }
 
 func (b *streamBoard) unsubscribe(e *SubscribeEndpoint) {
