@@ -63,8 +63,8 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// boundBody sets the time that a body may take, also one that nobody reads: the server looks behind it for the
-// next request. Writers that have no deadlines are those of tests.
+// boundBody sets the time that a body may take, also one that nobody reads: the server looks for the next request
+// behind it. Writers that have no deadlines are those of tests.
 func boundBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {

@@ -16,7 +16,7 @@ const joinTries = 3
 
 // NewUser is what POST .../users takes.
 type NewUser struct {
-	ID          string          `json:"id,omitempty" minLength:"1" doc:"Else a UUIDv7. That of a user who is there: a rejoin."`
+	ID          string          `json:"id,omitempty" minLength:"1" doc:"Else a UUIDv7. That of a user: a rejoin."`
 	Name        string          `json:"name,omitempty" maxLength:"256"`
 	Metadata    object          `json:"metadata,omitempty" doc:"The application's own, at most 4 KiB."`
 	TokenTTL    string          `json:"tokenTTL,omitempty" minLength:"1" doc:"How long the token lives, 30s to 24h."`

@@ -44,7 +44,7 @@ type NewSession struct {
 	Metadata     object `json:"metadata,omitempty" doc:"The application's own, at most 4 KiB."`
 	MaxUsers     int    `json:"maxUsers,omitempty" minimum:"0" maximum:"100000" doc:"0: no limit."`
 	Region       string `json:"region,omitempty" maxLength:"64" doc:"Where the media should be."`
-	EmptyTimeout string `json:"emptyTimeout,omitempty" minLength:"1" doc:"How long it stays when nobody is in, such as 5m."`
+	EmptyTimeout string `json:"emptyTimeout,omitempty" minLength:"1" doc:"How long it stays when it is empty: 5m."`
 }
 
 type createInput struct{ Body NewSession }
