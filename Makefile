@@ -8,6 +8,7 @@ LINTER := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/orkestro/orkestro/pkg/buildinfo.version=$(VERSION)
 FUZZTIME ?= 20s
+BENCHMARKS := ./pkg/broker/... ./pkg/embeddedmongo/... ./pkg/jsonrpc/... ./services/...
 
 .PHONY: help dev test test-short test-js build lint fmt bench fuzz deps clean
 
@@ -44,8 +45,9 @@ $(LINTER):
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(@D)/golangci-lint $@
 
-bench: ## Measure the whole system on this machine
+bench: deps ## Measure on this machine: the whole system, then each hot path alone
 	go run ./tests/bench
+	go test -run='^$$' -bench=. -benchmem -benchtime=1s $(BENCHMARKS)
 
 fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME (20s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
