@@ -18,10 +18,10 @@ import (
 
 // devCommand is `orkestro dev`.
 type devCommand struct {
-	Listen      string `default:"127.0.0.1:8080" env:"ORKESTRO_DEV_LISTEN" help:"Address of the API and the pages." placeholder:"HOST:PORT"`                                                                                   //nolint:lll // one flag, one line
-	MediaListen string `default:"127.0.0.1:8888" env:"ORKESTRO_DEV_MEDIA_LISTEN" help:"Address of the first media server's Kurento Protocol; when it is taken, a free port of the same host is used." placeholder:"HOST:PORT"` //nolint:lll // one flag, one line
-	Data        string `env:"ORKESTRO_DATA" help:"Directory to keep the store in, so that sessions outlive this process. Without it everything is in memory." placeholder:"DIR"`                                               //nolint:lll // one flag, one line
-	APIKey      string `default:"devkey" env:"ORKESTRO_DEV_API_KEY" help:"Secret of the API key." placeholder:"SECRET"`
+	Listen      string `default:"127.0.0.1:8080" env:"ORKESTRO_DEV_LISTEN" help:"Address of the API and the pages."`                                                                                   //nolint:lll // one flag, one line
+	MediaListen string `default:"127.0.0.1:8888" env:"ORKESTRO_DEV_MEDIA_LISTEN" help:"Address of the first media server's Kurento Protocol; when it is taken, a free port of the same host is used."` //nolint:lll // one flag, one line
+	Data        string `env:"ORKESTRO_DATA" help:"Directory to keep the store in, so that sessions outlive this process. Without it everything is in memory." placeholder:"DIR"`                       //nolint:lll // one flag, one line
+	APIKey      string `default:"devkey" env:"ORKESTRO_DEV_API_KEY" help:"Secret of the API key."`
 	Demo        bool   `default:"true" env:"ORKESTRO_DEV_DEMO" help:"Serve the demo page at /demo/." negatable:""`
 	LogLevel    string `default:"warn" enum:"debug,info,warn,error" env:"ORKESTRO_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."` //nolint:lll // one flag, one line
 	LogFormat   string `default:"text" enum:"json,text" env:"ORKESTRO_LOG_FORMAT" help:"Format of the log: json or text."`

@@ -10,8 +10,8 @@ import (
 
 // storeCommand is `orkestro store`.
 type storeCommand struct {
-	Listen  string         `default:"127.0.0.1:27017" env:"ORKESTRO_STORE_LISTEN" help:"Address to listen on for the MongoDB protocol; it asks nobody for a password, so keep it on a loopback or private address." placeholder:"HOST:PORT"` //nolint:lll // one flag, one line
-	Data    string         `env:"ORKESTRO_DATA" help:"Directory to keep the data in. Without it everything is in memory and gone at the end." placeholder:"DIR"`                                                                             //nolint:lll // one flag, one line
+	Listen  string         `default:"127.0.0.1:27017" env:"ORKESTRO_STORE_LISTEN" help:"Address to listen on for the MongoDB protocol; it asks nobody for a password, so keep it on a loopback or private address."` //nolint:lll // one flag, one line
+	Data    string         `env:"ORKESTRO_DATA" help:"Directory to keep the data in. Without it everything is in memory and gone at the end." placeholder:"DIR"`                                                     //nolint:lll // one flag, one line
 	Logging logging.Config `embed:""`
 }
 

@@ -42,8 +42,8 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 // call makes one request; v nil means that no body is wanted. A refusal is a [*ProblemError].
 func (c *Client) call(ctx context.Context, method, path string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
-	if err != nil {
-		return fmt.Errorf("the address of the API: %w", err)
+	if err != nil || request.URL.Host == "" {
+		return fmt.Errorf("--url: %q is no address of an API, such as http://127.0.0.1:8080", c.base)
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Accept", "application/json, application/problem+json")

@@ -105,3 +105,12 @@ func TestCloseSession_EscapesTheID(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestCall_AddressThatIsNone(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:8080", "localhost:8080", "", "fleet"} {
+		err := operator.New(address, "secret").CloseSession(t.Context(), "s1")
+		if err == nil || !strings.Contains(err.Error(), "--url") || !strings.Contains(err.Error(), "http://") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
