@@ -131,8 +131,13 @@ func (e *SubscribeEndpoint) emitOffer() {
 	e.server.emit(e, EventOfferCreated, OfferCreated{Seq: e.seq, SDP: e.offer})
 }
 
-// report tells about a failure that no caller waits for.
+// report tells about a failure that no caller waits for. A client that has closed its connection is none: it leaves, or
+// asks for a fresh one.
 func (e *SubscribeEndpoint) report(err error) {
+	if errors.Is(err, rtc.ErrClosed) {
+		e.server.log.Debug("subscribe endpoint has no client to offer to", logging.KeyEndpoint, e.id, logging.KeyError, err)
+		return
+	}
 	e.server.log.Warn("subscribe endpoint could not offer", logging.KeyEndpoint, e.id, logging.KeyError, err)
 	e.server.emit(e, EventError, ErrorRaised{
 		Description: err.Error(), ErrorCode: int(codeGenerateOffer), Type: "SDP_END_POINT_GENERATE_OFFER_ERROR",

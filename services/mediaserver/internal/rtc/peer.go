@@ -59,7 +59,7 @@ func (e *Engine) newPeer(api *webrtc.API, h Handlers) (*peer, error) {
 	}
 	if h.Pair != nil {
 		pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
-			h.Pair("candidate:"+pair.Local.ToJSON().Candidate, "candidate:"+pair.Remote.ToJSON().Candidate)
+			h.Pair(pair.Local.ToJSON().Candidate, pair.Remote.ToJSON().Candidate)
 		})
 	}
 	return &peer{engine: e, pc: pc}, nil
@@ -138,6 +138,9 @@ func (p *peer) setLocal(ctx context.Context, create func() (webrtc.SessionDescri
 		}
 		return p.pc.SetLocalDescription(description)
 	})
+	if errors.Is(err, webrtc.ErrConnectionClosed) {
+		return "", fmt.Errorf("%w: %w", ErrClosed, err)
+	}
 	if err != nil {
 		return "", err
 	}
