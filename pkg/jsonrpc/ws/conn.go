@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,12 @@ type Conn struct {
 // Accept upgrades an HTTP request. Pages of other origins are refused unless their host matches one of origins, see
 // [websocket.AcceptOptions]. On an error the request has been answered.
 func Accept(w http.ResponseWriter, r *http.Request, origins []string, c Config) (*Conn, error) {
+	if strings.EqualFold(r.Header.Get("Origin"), r.Host) {
+		// Programs with an old WebSocket library, Kurento's JavaScript client among them, send the bare host. A page's
+		// origin has a scheme.
+		r = r.Clone(r.Context())
+		r.Header.Del("Origin")
+	}
 	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: origins})
 	if err != nil {
 		return nil, fmt.Errorf("accept a WebSocket: %w", err)

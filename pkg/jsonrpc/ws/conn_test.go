@@ -151,3 +151,31 @@ func TestDial_FailsWithoutServer(t *testing.T) {
 		t.Error("dialled nobody")
 	}
 }
+
+func TestAccept_Origins(t *testing.T) {
+	url := listen(t, ws.Config{}, echo)
+	host := strings.TrimPrefix(url, "ws://")
+	for origin, accepted := range map[string]bool{
+		"":                    true,
+		host:                  true, // Kurento's JavaScript client
+		"http://" + host:      true,
+		"http://evil.example": false,
+		"evil.example":        false,
+		"null":                false,
+	} {
+		header := http.Header{}
+		if origin != "" {
+			header.Set("Origin", origin)
+		}
+		conn, response, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{HTTPHeader: header})
+		if response != nil && response.Body != nil {
+			_ = response.Body.Close()
+		}
+		if conn != nil {
+			_ = conn.CloseNow()
+		}
+		if (err == nil) != accepted {
+			t.Errorf("origin %q: %v", origin, err)
+		}
+	}
+}

@@ -195,6 +195,13 @@ func TestWebRTCEndpoint_Loopback(t *testing.T) {
 	if got := len(c.endpoint.SinkConnections()); got != 3 {
 		t.Errorf("%d connections, want audio, video and data", got)
 	}
+	for _, pair := range c.endpoint.CandidatePairs() {
+		for _, text := range []string{pair.LocalCandidate, pair.RemoteCandidate} {
+			if strings.Count(text, "candidate:") != 1 {
+				t.Errorf("candidate %q", text)
+			}
+		}
+	}
 	var refused *media.Error
 	if _, err := c.endpoint.ProcessOffer(t.Context(), answer); !errors.As(err, &refused) || refused.Code != 40208 {
 		t.Errorf("second offer: %v", err)
