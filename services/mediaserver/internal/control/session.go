@@ -200,7 +200,7 @@ func (s *sessions) subscribe(id string, t topic) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.subscriptions.add(session, t), nil
+	return s.subscriptions.add(session, t)
 }
 
 // activate begins subscriptions in one step with the response that tells of them: no event precedes the response, and
@@ -229,7 +229,7 @@ func (s *sessions) unsubscribe(subscription string) {
 func (s *sessions) subscribed(t topic) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.subscriptions.byTopic[t]) > 0
+	return len(s.subscriptions.to(t)) > 0
 }
 
 // deliver sends an event once to each session that wants it and has a connection. Queueing happens under the lock, so
@@ -238,7 +238,7 @@ func (s *sessions) deliver(t topic, frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	served := map[*session]bool{}
-	for _, sub := range s.subscriptions.byTopic[t] {
+	for _, sub := range s.subscriptions.to(t) {
 		if o := sub.session.outlet; o != nil && sub.active && !served[sub.session] {
 			served[sub.session] = true
 			_ = o.Write(frame) // a connection that takes nothing cuts itself off

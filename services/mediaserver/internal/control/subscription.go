@@ -4,7 +4,11 @@ import (
 	"slices"
 
 	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
 )
+
+// maxSubscriptions bounds what clients can make this process keep: chosen; a few thousand endpoints with every event.
+const maxSubscriptions = 100_000
 
 // topic is a type of event of one object.
 type topic struct {
@@ -21,20 +25,28 @@ type subscription struct {
 
 // subscriptions finds subscriptions by id and topic. It is guarded by the lock of sessions.
 type subscriptions struct {
-	byID    map[string]*subscription
-	byTopic map[topic][]*subscription
+	byID     map[string]*subscription
+	byObject map[string]map[string][]*subscription // by object, then event
 }
 
 func newSubscriptions() subscriptions {
-	return subscriptions{byID: map[string]*subscription{}, byTopic: map[topic][]*subscription{}}
+	return subscriptions{byID: map[string]*subscription{}, byObject: map[string]map[string][]*subscription{}}
 }
 
-func (s *subscriptions) add(by *session, t topic) *subscription {
+func (s *subscriptions) add(by *session, t topic) (*subscription, error) {
+	if len(s.byID) >= maxSubscriptions {
+		return nil, errorf(mediaapi.CodeNotEnoughResources, "there are %d subscriptions already", maxSubscriptions)
+	}
 	made := &subscription{id: control.NewID(), session: by, topic: t}
 	s.byID[made.id] = made
-	s.byTopic[t] = append(s.byTopic[t], made)
-	return made
+	if s.byObject[t.object] == nil {
+		s.byObject[t.object] = map[string][]*subscription{}
+	}
+	s.byObject[t.object][t.event] = append(s.byObject[t.object][t.event], made)
+	return made, nil
 }
+
+func (s *subscriptions) to(t topic) []*subscription { return s.byObject[t.object][t.event] }
 
 func (s *subscriptions) remove(id string) {
 	gone, found := s.byID[id]
@@ -42,26 +54,31 @@ func (s *subscriptions) remove(id string) {
 		return
 	}
 	delete(s.byID, id)
-	left := slices.DeleteFunc(s.byTopic[gone.topic], func(sub *subscription) bool { return sub == gone })
-	if len(left) == 0 {
-		delete(s.byTopic, gone.topic)
-	} else {
-		s.byTopic[gone.topic] = left
+	events := s.byObject[gone.topic.object]
+	left := slices.DeleteFunc(events[gone.topic.event], func(sub *subscription) bool { return sub == gone })
+	if len(left) > 0 {
+		events[gone.topic.event] = left
+		return
+	}
+	if delete(events, gone.topic.event); len(events) == 0 {
+		delete(s.byObject, gone.topic.object)
 	}
 }
 
 func (s *subscriptions) dropSession(gone *session) {
-	s.drop(func(sub *subscription) bool { return sub.session == gone })
-}
-
-func (s *subscriptions) dropObject(object string) {
-	s.drop(func(sub *subscription) bool { return sub.topic.object == object })
-}
-
-func (s *subscriptions) drop(unwanted func(*subscription) bool) {
 	for id, sub := range s.byID {
-		if unwanted(sub) {
+		if sub.session == gone {
 			s.remove(id)
 		}
 	}
+}
+
+// dropObject costs no more than what the object itself has: objects go by the hundred.
+func (s *subscriptions) dropObject(object string) {
+	for _, subs := range s.byObject[object] {
+		for _, sub := range subs {
+			delete(s.byID, sub.id)
+		}
+	}
+	delete(s.byObject, object)
 }
