@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 )
 
@@ -162,6 +163,11 @@ func (f *Fleet) process(
 		Name: name, Address: address, ready: ready,
 		program: filepath.Join(f.programs, program), logFile: filepath.Join(f.logs, name+".log"),
 	}, nil
+}
+
+// OpenStore opens the fleet's database, as a service does.
+func (f *Fleet) OpenStore(ctx context.Context) (*store.Store, error) {
+	return store.Open(ctx, f.mongo, f.database())
 }
 
 // database is a name of its own for each fleet.
