@@ -3,6 +3,8 @@
 package iceconfig
 
 import (
+	"fmt"
+
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
@@ -27,7 +29,7 @@ func (c Config) Servers() []control.ICEServer {
 func (c Config) Validate() error {
 	for _, url := range c.Server {
 		if err := checkURL(url); err != nil {
-			return err
+			return fmt.Errorf("--ice-server (ORKESTRO_ICE_SERVER): %w", err)
 		}
 	}
 	return nil

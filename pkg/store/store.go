@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/mongo"
@@ -46,6 +47,14 @@ type Store struct {
 	Wrappers     *Replicas
 	Idempotency  *Idempotency
 	Audit        *Audit
+}
+
+// CheckURL says what is wrong with the URL of a deployment. It looks nothing up.
+func CheckURL(url string) error {
+	if !strings.HasPrefix(url, "mongodb://") && !strings.HasPrefix(url, "mongodb+srv://") {
+		return errors.New("mongodb:// or mongodb+srv:// is needed")
+	}
+	return nil
 }
 
 // Open connects to the MongoDB deployment at url (a replica set, for change streams) and makes the indexes. It retries

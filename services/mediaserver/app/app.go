@@ -57,7 +57,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen for the control protocol: %w", err)
+		return fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
 	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), logger)
 	if err != nil {

@@ -145,6 +145,30 @@ func TestRun_RefusesHalfAFleet(t *testing.T) {
 	}
 }
 
+func TestRun_NamesTheSettingThatIsWrong(t *testing.T) {
+	const broker, database = "amqp://127.0.0.1:1", "mongodb://127.0.0.1:1"
+	wrongIP := app.Config{}
+	wrongIP.Media.PublicIPs = []string{"192.0.2.1", "example.org"}
+	for flag, cfg := range map[string]app.Config{
+		"--amqp-url":         {AMQPURL: "http://x", MongoURL: database},
+		"--mongo-url":        {AMQPURL: broker, MongoURL: "http://x"},
+		"--url":              {URL: "http://x"},
+		"--capacity":         {Capacity: -1},
+		"--media-public-ips": wrongIP,
+		"--listen":           {Listen: "nowhere"},
+	} {
+		if cfg.Listen == "" {
+			cfg.Listen = "127.0.0.1:0"
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err := app.Run(ctx, cfg, app.Deps{}, silent())
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
 // Every call that a Wrapper makes, and made again as after a redelivery.
 func TestClient_CallsAreIdempotent(t *testing.T) {
 	p := start(t, app.Config{}, app.Deps{})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
@@ -60,7 +61,10 @@ func (c *Config) inFleet() bool { return c.MongoURL != "" }
 // check completes the settings and says what is wrong with them.
 func (c *Config) check(deps Deps) error {
 	if hasBroker := deps.Broker != nil || c.AMQPURL != ""; hasBroker != c.inFleet() {
-		return errors.New("a fleet needs both a broker (amqp-url) and a database (mongo-url)")
+		return errors.New("--amqp-url and --mongo-url (ORKESTRO_AMQP_URL, ORKESTRO_MONGO_URL): a fleet needs both")
+	}
+	if err := c.checkValues(); err != nil {
+		return err
 	}
 	if c.ID == "" {
 		host, err := os.Hostname()
@@ -70,6 +74,27 @@ func (c *Config) check(deps Deps) error {
 		c.ID = control.MediaServerID(host + "-" + strings.ToLower(rand.Text()[:6]))
 	}
 	return control.CheckName("id", string(c.ID))
+}
+
+// checkValues says which setting has a value that cannot be.
+func (c *Config) checkValues() error {
+	if c.MongoURL != "" {
+		if err := store.CheckURL(c.MongoURL); err != nil {
+			return fmt.Errorf("--mongo-url (ORKESTRO_MONGO_URL): %w", err)
+		}
+	}
+	if c.URL != "" && !strings.HasPrefix(c.URL, "ws://") && !strings.HasPrefix(c.URL, "wss://") {
+		return fmt.Errorf("--url (ORKESTRO_MEDIA_URL): ws:// or wss:// is needed, not %q", c.URL)
+	}
+	if c.Capacity < 0 {
+		return fmt.Errorf("--capacity (ORKESTRO_CAPACITY): 0 or more is needed, not %d", c.Capacity)
+	}
+	for _, address := range c.Media.PublicIPs {
+		if net.ParseIP(address) == nil {
+			return fmt.Errorf("--media-public-ips (ORKESTRO_MEDIA_PUBLIC_IPS): %q is no IP address", address)
+		}
+	}
+	return nil
 }
 
 // network is the configuration of the media side.

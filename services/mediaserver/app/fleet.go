@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func newFleet(
 			URL: cfg.AMQPURL, ConnectionName: string(cfg.ID),
 		}, log)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--amqp-url (ORKESTRO_AMQP_URL): %w", err)
 		}
 		f.broker, f.owned = opened, true
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.InfoContext(ctx, "listening", "address", door.address)
+	logger.InfoContext(ctx, "listening", "address", door.address, "version", buildinfo.Version())
 	if deps.Listening != nil {
 		deps.Listening(door.address)
 	}
@@ -85,7 +86,7 @@ func openBroker(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger)
 	}
 	b, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "restapi " + cfg.ID}, logger)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the broker: %w", err)
+		return nil, nil, fmt.Errorf("--amqp-url (ORKESTRO_AMQP_URL): %w", err)
 	}
 	return b, func() { //nolint:contextcheck // the broker bounds its own end
 		if err := b.Close(); err != nil {
@@ -105,7 +106,7 @@ func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Sto
 		case ctx.Err() != nil:
 			return nil, nil //nolint:nilerr // the failure is of the stop, which is not one
 		case control.CodeOf(err) != control.CodeUnavailable:
-			return nil, fmt.Errorf("open the database: %w", err)
+			return nil, fmt.Errorf("--mongo-url (ORKESTRO_MONGO_URL): %w", err)
 		}
 		logger.WarnContext(ctx, "the database is not there yet", logging.KeyError, err)
 		select {

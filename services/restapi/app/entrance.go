@@ -37,7 +37,7 @@ type entrance struct {
 func openEntrance(ctx context.Context, address string, logger *slog.Logger) (*entrance, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
 	e := &entrance{address: listener.Addr().String(), failed: make(chan error, 1)}
 	e.server = &http.Server{

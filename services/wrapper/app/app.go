@@ -13,6 +13,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", slog.String("address", probes.address))
+	logger.Info("listening", slog.String("address", probes.address), slog.String("version", buildinfo.Version()))
 	if deps.Listening != nil {
 		deps.Listening(probes.address)
 	}
@@ -63,7 +64,7 @@ func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logge
 	if messages == nil {
 		opened, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "wrapper " + cfg.ID}, logger)
 		if err != nil {
-			return fmt.Errorf("open the broker: %w", err)
+			return fmt.Errorf("--amqp-url (ORKESTRO_AMQP_URL): %w", err)
 		}
 		defer closeLogged(logger, "broker", opened.Close)
 		messages = opened
@@ -92,7 +93,7 @@ func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Sto
 			return database, nil
 		}
 		if control.CodeOf(err) != control.CodeUnavailable {
-			return nil, fmt.Errorf("open the database: %w", err)
+			return nil, fmt.Errorf("--mongo-url (ORKESTRO_MONGO_URL): %w", err)
 		}
 		logger.Warn("the database is not there yet", slog.Any(logging.KeyError, err))
 		select {

@@ -33,7 +33,7 @@ type probes struct {
 func openProbes(ctx context.Context, address string, logger *slog.Logger) (*probes, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
 	p := &probes{
 		address: listener.Addr().String(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),

@@ -50,7 +50,7 @@ func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
 	logger = logger.With(logging.KeyComponent, "media")
 	engine, err := rtc.Open(cfg.Network, logger)
 	if err != nil {
-		return nil, fmt.Errorf("open media network: %w", err)
+		return nil, fmt.Errorf("open the media network (--media-udp, --media-tcp): %w", err)
 	}
 	return &Server{
 		engine:    engine,
