@@ -4,6 +4,7 @@ package attempt
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -29,6 +30,17 @@ func Delay(earlier int) time.Duration {
 // GiveUp reports whether a try that failed with err, after so many earlier ones, was the last of max.
 func GiveUp(err error, earlier, max int) bool {
 	return broker.IsPermanent(err) || earlier+1 >= max
+}
+
+// quietTries are those whose failure operators need not see: a message that overtook another finds its way by itself.
+const quietTries = 2
+
+// Level is how loud the failure of a try is that will be repeated, after so many earlier ones.
+func Level(earlier int) slog.Level {
+	if earlier < quietTries {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // Lost is the error of a message whose consumers died with it in hand as often as it may be tried.

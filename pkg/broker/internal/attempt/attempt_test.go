@@ -2,6 +2,7 @@ package attempt_test
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -18,6 +19,15 @@ func TestDelay_GrowsWithinBounds(t *testing.T) {
 			if d := attempt.Delay(earlier); d > longest || d < longest*3/4 {
 				t.Fatalf("after %d tries: %s, want %s or up to a quarter less", earlier, d, longest)
 			}
+		}
+	}
+}
+
+func TestLevel_OvertakingIsNoWarning(t *testing.T) {
+	want := []slog.Level{slog.LevelDebug, slog.LevelDebug, slog.LevelWarn, slog.LevelWarn}
+	for earlier, level := range want {
+		if got := attempt.Level(earlier); got != level {
+			t.Errorf("after %d tries: %s, want %s", earlier, got, level)
 		}
 	}
 }

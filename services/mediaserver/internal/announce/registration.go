@@ -56,8 +56,7 @@ func NewRegistration(
 ) *Registration {
 	return &Registration{
 		registry: registry, server: server, meter: meter{stats: stats},
-		log: logger.With(
-			logging.KeyComponent, "announce", logging.KeyServer, server.ID, logging.KeyInstance, server.Instance),
+		log: logger.With(logging.KeyComponent, "announce", logging.KeyInstance, server.Instance),
 	}
 }
 

@@ -3,9 +3,11 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -59,11 +61,24 @@ func (s *Service) MediaState(ctx context.Context, r Request, b message.MediaStat
 	if err == nil && b.State == control.ConnectionFailed {
 		s.metrics.failures.Inc()
 	}
+	if err == nil {
+		s.logState(ctx, r.Session, b)
+	}
 	sess, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil || conn.StateSeq != b.Number {
 		return err // an event after this one was faster
 	}
 	return s.tellState(ctx, r, sess, *sess.User(b.User), b)
+}
+
+func (s *Service) logState(ctx context.Context, session control.SessionID, b message.MediaState) {
+	level := slog.LevelInfo
+	if b.State == control.ConnectionConnecting {
+		level = slog.LevelDebug
+	}
+	s.log.Log(ctx, level, "connection state changed", slog.String(logging.KeySession, string(session)),
+		slog.String(logging.KeyUser, string(b.User)), slog.String("connection", string(b.Kind)),
+		slog.String("state", string(b.State)), slog.Int64(logging.KeyEpoch, b.Epoch))
 }
 
 func (s *Service) tellState(
