@@ -22,7 +22,7 @@ const (
 type pollInput struct {
 	UserPath
 	Wait  string `query:"wait" doc:"How long to wait for messages, 0 to 60s; a bare number means seconds."`
-	Limit int    `query:"limit" default:"64" minimum:"1" maximum:"256"`
+	Limit int    `query:"limit" default:"64" minimum:"1" maximum:"256" doc:"Messages in the answer."`
 	Ack   string `query:"ack" doc:"The cursor of the last batch, which is then removed for good."`
 }
 
