@@ -52,6 +52,9 @@ func TestObject_Properties(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, value)
 		}
 	}
+	if got, ok := p.invoke(endpoint, "getStats", nil).(object); !ok || len(got) != 0 {
+		t.Errorf("statistics before any media: %v", got)
+	}
 	p.invoke(endpoint, "addTag", object{"key": "k", "value": "v"})
 	if got := p.invoke(endpoint, "getTag", object{"key": "k"}); got != "v" {
 		t.Errorf("tag %v", got)

@@ -57,7 +57,7 @@ func (s *Server) webRTCEndpoint() trait {
 		"getDtlsConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any {
 			return connectionState("DtlsConnection", "componentId", "1", e.DTLSConnectionState())
 		}),
-		"getStats": refused("counters of the whole server are at /metrics"),
+		"getStats": on(getStats),
 	}
 	for _, name := range []string{
 		"stunServerAddress", "turnUrl", "externalIPv4", "externalIPv6", "externalAddress", "networkInterfaces",

@@ -100,6 +100,30 @@ func (e *WebRTCEndpoint) MediaFlowingOut(kind MediaType) (bool, error) {
 	return isFlowing(source.Received()), nil
 }
 
+// StreamStats is what is counted of one RTP stream of an endpoint.
+type StreamStats struct {
+	Kind    MediaType
+	Inbound bool // from the outside
+	rtc.StreamStats
+}
+
+// Stats counts the RTP streams that carried something; no kinds means all.
+func (e *WebRTCEndpoint) Stats(kinds ...MediaType) []StreamStats {
+	if len(kinds) == 0 {
+		kinds = allMediaTypes()
+	}
+	var list []StreamStats
+	for _, kind := range kinds {
+		if source := e.outputs[kind]; source != nil && !source.Received().Last.IsZero() {
+			list = append(list, StreamStats{Kind: kind, Inbound: true, StreamStats: source.Stats()})
+		}
+		if sink := e.inputs[kind]; sink != nil && !sink.Sent().Last.IsZero() {
+			list = append(list, StreamStats{Kind: kind, StreamStats: sink.Stats()})
+		}
+	}
+	return list
+}
+
 // lookAtFlow runs on the endpoint's queue.
 func (e *WebRTCEndpoint) lookAtFlow() {
 	if e.flow.in == nil {

@@ -195,6 +195,15 @@ func TestWebRTCEndpoint_Loopback(t *testing.T) {
 	if got := len(c.endpoint.SinkConnections()); got != 3 {
 		t.Errorf("%d connections, want audio, video and data", got)
 	}
+	stats := c.endpoint.Stats()
+	if len(stats) != 4 {
+		t.Errorf("statistics of %d streams, want two each way", len(stats))
+	}
+	for _, s := range stats {
+		if s.SSRC == 0 || s.Packets < 20 || s.Bytes < 20*100 {
+			t.Errorf("statistics %+v", s)
+		}
+	}
 	for _, pair := range c.endpoint.CandidatePairs() {
 		for _, text := range []string{pair.LocalCandidate, pair.RemoteCandidate} {
 			if strings.Count(text, "candidate:") != 1 {

@@ -16,6 +16,7 @@ type Sink struct {
 	kind, id, streamID string
 	wanted             Codec // what the source sends; the zero value takes the codec that was negotiated first
 	sent               counter
+	requested          feedbackCounter
 	resends            budget
 	mismatch           atomic.Bool
 	reading            sync.WaitGroup // the goroutine that reads RTCP while bound
@@ -98,6 +99,17 @@ func (k *Sink) resume() {
 // Sent counts what went out, repetitions included.
 func (k *Sink) Sent() Counts { return k.sent.counts() }
 
+// Stats are those of the sink over its life.
+func (k *Sink) Stats() StreamStats {
+	k.mu.Lock()
+	var ssrc uint32
+	if k.out != nil {
+		ssrc = k.out.ssrc
+	}
+	k.mu.Unlock()
+	return k.requested.stats(ssrc, &k.sent)
+}
+
 // Mismatched says whether packets are dropped because the remote side does not decode what the source sends.
 func (k *Sink) Mismatched() bool { return k.mismatch.Load() }
 
@@ -110,6 +122,7 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 		k.mu.Unlock()
 		return 0
 	}
+	begins := !k.numbers.anchored
 	sequence, timestamp, ok := k.numbers.next(p, out.codec.ClockRate)
 	k.mu.Unlock()
 	if !ok {
@@ -121,6 +134,9 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 		return 0 // not connected yet, or closing
 	}
 	k.sent.count(n, p.at)
+	if begins {
+		source.sync(k)
+	}
 	return 1
 }
 
@@ -191,10 +207,10 @@ func (m *mapping) original(sequence uint16) (uint64, bool) {
 }
 
 // report passes a sender report of the source on, in the sink's own time.
-func (k *Sink) report(source *Source, ntp uint64, timestamp uint32) {
+func (k *Sink) report(source *Source, point syncPoint) {
 	k.mu.Lock()
 	out, ready := k.out, k.source == source && k.numbers.anchored
-	timestamp += k.numbers.time
+	timestamp := point.timestamp + k.numbers.time
 	k.mu.Unlock()
 	if out == nil || !ready {
 		return
@@ -202,7 +218,7 @@ func (k *Sink) report(source *Source, ntp uint64, timestamp uint32) {
 	counts := k.sent.counts()
 	// A failure means that the connection is closing.
 	_ = out.control([]rtcp.Packet{&rtcp.SenderReport{
-		SSRC: out.ssrc, NTPTime: ntp, RTPTime: timestamp,
+		SSRC: out.ssrc, NTPTime: point.ntp, RTPTime: timestamp,
 		PacketCount: uint32(counts.Packets), OctetCount: uint32(counts.Bytes),
 	}})
 }

@@ -41,9 +41,11 @@ func (k *Sink) feedback(p rtcp.Packet, out *output, stored []byte) []byte {
 	}
 	switch p := p.(type) {
 	case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+		k.requested.keyframes.Add(1)
 		source.RequestKeyframe()
 	case *rtcp.TransportLayerNack:
 		if p.MediaSSRC == out.ssrc && source.store != nil {
+			k.requested.nacks.Add(1)
 			for _, pair := range p.Nacks {
 				pair.Range(func(sequence uint16) bool {
 					stored = k.resend(source, out, sequence, stored)

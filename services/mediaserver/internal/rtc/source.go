@@ -24,6 +24,7 @@ type Source struct {
 	sinks     atomic.Pointer[[]*Sink]
 	paused    atomic.Bool
 	received  counter
+	asked     feedbackCounter
 
 	codec atomic.Pointer[Codec]
 
@@ -32,6 +33,14 @@ type Source struct {
 	closed bool
 	line   timeline
 	lastAt time.Time // when line last placed a packet
+	synced []syncPoint
+}
+
+// syncPoint says what time of day a timestamp of the source stands for. The last two of a feed are kept for sinks that
+// begin later: senders report every few seconds only, and browsers need two to keep audio and video in step.
+type syncPoint struct {
+	ntp       uint64
+	timestamp uint32
 }
 
 // NewSource makes a source of a kind, [control.KindAudio] or [control.KindVideo].
@@ -85,6 +94,14 @@ func (s *Source) RequestKeyframe() {
 
 // Received counts what came in.
 func (s *Source) Received() Counts { return s.received.counts() }
+
+// Stats counts over the life of the source; the SSRC is that of its last feed.
+func (s *Source) Stats() StreamStats {
+	s.mu.Lock()
+	ssrc := s.line.ssrc
+	s.mu.Unlock()
+	return s.asked.stats(ssrc, &s.received)
+}
 
 // Close detaches every sink and forgets the feed. The connection that feeds it is closed by its owner.
 func (s *Source) Close() {
@@ -143,7 +160,7 @@ func (s *Source) run(f *feed) {
 		s.mu.Unlock()
 		return
 	}
-	s.feed = f
+	s.feed, s.synced = f, nil
 	s.mu.Unlock()
 	if s.setCodec(newCodec(f.track.Codec().RTPCodecCapability)) && f.codecKnown != nil {
 		f.codecKnown()
@@ -212,6 +229,7 @@ func (s *Source) recover(f *feed, number uint16, p *packet) (fresh bool) {
 		for i, sequence := range f.wanted {
 			lost[i] = number - uint16(p.sequence-sequence)
 		}
+		s.asked.nacks.Add(1)
 		// A failure means that the connection is closing.
 		_ = f.write([]rtcp.Packet{&rtcp.TransportLayerNack{
 			MediaSSRC: f.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
@@ -251,13 +269,26 @@ func (s *Source) reports(f *feed) {
 func (s *Source) forwardReport(report *rtcp.SenderReport) {
 	s.mu.Lock()
 	known := s.line.started && s.line.ssrc == report.SSRC
-	timestamp := report.RTPTime + s.line.timeOffset
+	point := syncPoint{report.NTPTime, report.RTPTime + s.line.timeOffset}
+	if known {
+		s.synced = append(s.synced[max(0, len(s.synced)-1):], point)
+	}
 	s.mu.Unlock()
 	if !known || s.paused.Load() {
 		return
 	}
 	for _, sink := range *s.sinks.Load() {
-		sink.report(s, report.NTPTime, timestamp)
+		sink.report(s, point)
+	}
+}
+
+// sync tells a sink that begins what was reported before.
+func (s *Source) sync(sink *Sink) {
+	s.mu.Lock()
+	points := slices.Clone(s.synced)
+	s.mu.Unlock()
+	for _, point := range points {
+		sink.report(s, point)
 	}
 }
 
@@ -269,31 +300,7 @@ func (s *Source) sendPLI() {
 	if f == nil {
 		return // a feed that begins asks for itself
 	}
+	s.asked.keyframes.Add(1)
 	// A failure means that the connection is closing.
 	_ = f.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: f.ssrc}})
-}
-
-// Counts are packets and bytes of RTP, and when the last one passed.
-type Counts struct {
-	Packets, Bytes uint64
-	Last           time.Time // zero: none so far
-}
-
-type counter struct {
-	packets, bytes atomic.Uint64
-	last           atomic.Int64 // Unix nanoseconds
-}
-
-func (c *counter) count(size int, at time.Time) {
-	c.packets.Add(1)
-	c.bytes.Add(uint64(size))
-	c.last.Store(at.UnixNano())
-}
-
-func (c *counter) counts() Counts {
-	counts := Counts{Packets: c.packets.Load(), Bytes: c.bytes.Load()}
-	if last := c.last.Load(); last != 0 {
-		counts.Last = time.Unix(0, last)
-	}
-	return counts
 }
