@@ -45,6 +45,18 @@ type FleetPipeline struct {
 	Epoch   int64             `json:"epoch"`
 }
 
+// OpFleetEndpoints is an operation of the ServerManager: no parameters -> []FleetEndpoint, all that were made for a
+// user.
+const OpFleetEndpoints = "getFleetEndpoints"
+
+// FleetEndpoint is a live endpoint that was made for a user's presence in a session.
+type FleetEndpoint struct {
+	ID       string         `json:"id"`
+	Pipeline string         `json:"pipeline"`
+	User     control.UserID `json:"user"`
+	Join     control.JoinID `json:"join"`
+}
+
 // Tags that a fleet pipeline carries.
 const (
 	TagSession = "session"

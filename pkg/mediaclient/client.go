@@ -74,6 +74,11 @@ func (c *Client) Pipelines(ctx context.Context) ([]mediaapi.FleetPipeline, error
 	return invoke[[]mediaapi.FleetPipeline](ctx, c, mediaapi.ServerManagerID, mediaapi.OpFleetPipelines, nil)
 }
 
+// Endpoints lists what was made for users, in all pipelines of the fleet.
+func (c *Client) Endpoints(ctx context.Context) ([]mediaapi.FleetEndpoint, error) {
+	return invoke[[]mediaapi.FleetEndpoint](ctx, c, mediaapi.ServerManagerID, mediaapi.OpFleetEndpoints, nil)
+}
+
 type objectParams struct {
 	Object string `json:"object"`
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -18,6 +19,18 @@ type SessionSummary struct {
 	EmptyTimeout time.Duration        `bson:"emptyTimeout"`
 	EmptySince   *time.Time           `bson:"emptySince"`
 	Pipeline     *control.PipelineRef `bson:"pipeline"`
+	Users        []UserSummary        `bson:"users"`
+}
+
+// UserSummary is who is in a session, those that are being taken out among them.
+type UserSummary struct {
+	ID   control.UserID `bson:"id"`
+	Join control.JoinID `bson:"join"`
+}
+
+// Has reports whether a user is in the session under join.
+func (s SessionSummary) Has(join control.JoinID) bool {
+	return slices.ContainsFunc(s.Users, func(u UserSummary) bool { return u.Join == join })
 }
 
 // Empty lists active sessions that nobody is in since before a time, oldest first.
@@ -71,7 +84,9 @@ func (s *Sessions) live(ctx context.Context) ([]control.SessionID, error) {
 func (s *Sessions) summaries(
 	ctx context.Context, doing string, filter bson.M, o *options.FindOptions,
 ) ([]SessionSummary, error) {
-	o.SetProjection(bson.M{"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1})
+	o.SetProjection(bson.M{
+		"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "users.id": 1, "users.join": 1,
+	})
 	cursor, err := s.c.Find(ctx, filter, o)
 	if err != nil {
 		return nil, coded(doing, err)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/process"
@@ -98,6 +99,7 @@ func (s *Server) serverManager() trait {
 		opGetUsedCPU:              getUsedCPU,
 		"getKmd":                  getKMD,
 		mediaapi.OpFleetPipelines: onObject(func(media.Object) any { return s.fleetPipelines() }),
+		mediaapi.OpFleetEndpoints: onObject(func(media.Object) any { return s.fleetEndpoints() }),
 	}
 	return trait{operations: operations, events: []string{media.EventObjectCreated, media.EventObjectDestroyed}}
 }
@@ -115,6 +117,21 @@ func (s *Server) fleetPipelines() []mediaapi.FleetPipeline {
 	for _, p := range s.media.Pipelines() {
 		if p.Session() != "" {
 			list = append(list, mediaapi.FleetPipeline{ID: p.ID(), Session: p.Session(), Epoch: p.Epoch()})
+		}
+	}
+	return list
+}
+
+func (s *Server) fleetEndpoints() []mediaapi.FleetEndpoint {
+	list := []mediaapi.FleetEndpoint{}
+	for _, p := range s.media.Pipelines() {
+		for _, child := range p.Children() {
+			if e, ok := child.(interface {
+				User() control.UserID
+				Join() control.JoinID
+			}); ok {
+				list = append(list, mediaapi.FleetEndpoint{ID: child.ID(), Pipeline: p.ID(), User: e.User(), Join: e.Join()})
+			}
 		}
 	}
 	return list

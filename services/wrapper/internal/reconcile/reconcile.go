@@ -1,6 +1,6 @@
 // Package reconcile mends what fell between two processes: sessions whose pipeline is lost, pipelines that no session
-// wants, servers that were given up and are back. Package liveness calls it when a server is lost; a slow loop finds
-// the rest. It only asks: rebuilds go through the session's queue.
+// and endpoints that no user wants, servers that were given up and are back. Package liveness calls it when a server is
+// lost; a slow loop finds the rest. It only asks: rebuilds go through the session's queue.
 package reconcile
 
 import (
@@ -32,6 +32,7 @@ const (
 // Server is a connection to a media server.
 type Server interface {
 	Pipelines(ctx context.Context) ([]mediaapi.FleetPipeline, error)
+	Endpoints(ctx context.Context) ([]mediaapi.FleetEndpoint, error)
 	ReleaseObject(ctx context.Context, id string) error
 }
 
@@ -189,7 +190,7 @@ func (r *Reconciler) pipelines(ctx context.Context, server control.MediaServer) 
 			}
 		}
 	}
-	return r.release(ctx, client, there, sessions)
+	return errors.Join(r.release(ctx, client, there, sessions), r.endpoints(ctx, client, sessions))
 }
 
 // release frees pipelines that no session wants and none will: those of a session that is over, or that has another
