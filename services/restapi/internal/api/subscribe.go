@@ -59,7 +59,9 @@ func (c *connections) unsubscribe(ctx context.Context, in *UserPath) (*struct{},
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.send(ctx, newRequest(ctx, message.TypeUnsubscribe, in.Session, in.User, presence(user)))
+	// A client that asks for an offer next must not have it stopped by this.
+	_, err = c.doInSession(ctx, newRequest(ctx, message.TypeUnsubscribe, in.Session, in.User, presence(user)))
+	return nil, err
 }
 
 // OfferWish is what POST .../subscribe/offer takes.

@@ -54,7 +54,7 @@ func (s *Service) MediaState(ctx context.Context, r Request, b message.MediaStat
 	if err != nil || conn == nil {
 		return err
 	}
-	err = s.store.Sessions.SetConnectionState(ctx, r.Session, *conn, b.State, b.Number, time.Now().UTC())
+	err = s.store.Sessions.SetConnectionState(ctx, r.Session, *conn, storedState(b.State), b.Number, time.Now().UTC())
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
 	}
@@ -69,6 +69,15 @@ func (s *Service) MediaState(ctx context.Context, r Request, b message.MediaStat
 		return err // an event after this one was faster
 	}
 	return s.tellState(ctx, r, sess, *sess.User(b.User), b)
+}
+
+// storedState is what is stored of a state that a media server reports. Closed is for requests to say: the report of it
+// may come after a later request has asked for media again, whose states would then count for nothing.
+func storedState(reported control.ConnectionState) control.ConnectionState {
+	if reported == control.ConnectionClosed {
+		return control.ConnectionDisconnected
+	}
+	return reported
 }
 
 func (s *Service) logState(ctx context.Context, session control.SessionID, b message.MediaState) {

@@ -497,6 +497,26 @@ func TestMediaState_FailuresRemoveTheUser(t *testing.T) {
 	}
 }
 
+func TestMediaState_LateCloseDoesNotSilenceWhatFollows(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	sess := w.session()
+	event := message.EndpointEvent{
+		Presence: a, Kind: control.Subscribe, Epoch: 1, Pipeline: sess.Pipeline.ID,
+		Endpoint: sess.Connections[0].Endpoint.ID,
+	}
+	must(t, w.service[0].Unsubscribe(w.ctx, request("1"), a))
+	must(t, w.service[1].RequestOffer(w.ctx, request("2"), message.RequestOffer{Presence: a, Epoch: 1, Fresh: true}))
+	w.told("a")
+	for i, state := range []control.ConnectionState{control.ConnectionClosed, control.ConnectionConnected} {
+		must(t, w.service[0].MediaState(w.ctx, request(fmt.Sprint("e", i)), message.MediaState{
+			EndpointEvent: event, Number: int64(i + 1), State: state,
+		}))
+	}
+	wantTypes(t, w.told("a"), "connection-state")
+}
+
 func TestRebuild_MovesTheSession(t *testing.T) {
 	w := newWorld(t)
 	w.create(0)
