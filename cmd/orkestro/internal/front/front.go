@@ -47,6 +47,12 @@ func proxy(replicas []*url.URL, log *slog.Logger) http.Handler {
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
 		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.Close { // it has not read all of the body, and neither have we
+				r.Header.Set("Connection", "close")
+			}
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				return // the client is gone: nobody to tell

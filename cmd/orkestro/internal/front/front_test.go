@@ -170,7 +170,7 @@ func TestHandler_PassesRefusalsOnAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d", response.StatusCode)
+	if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+		t.Errorf("status %d, close %v", response.StatusCode, response.Close)
 	}
 }
