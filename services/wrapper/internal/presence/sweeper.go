@@ -209,7 +209,8 @@ func (s *Sweeper) ask(ctx context.Context, id control.SessionID, kind string, bo
 	if err := s.broker.DeclareQueue(ctx, queue); err != nil {
 		return err
 	}
-	if err := s.broker.Send(ctx, queue.Name, m); err != nil {
+	err = s.broker.Send(ctx, queue.Name, m)
+	if err != nil && !errors.Is(err, broker.ErrUnroutable) { // deleted again: the session is just being closed
 		return err
 	}
 	return s.dropIfClosed(ctx, id)

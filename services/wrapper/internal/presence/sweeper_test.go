@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/memory"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -122,4 +123,17 @@ func TestSweep_FinishesWhatIsHalfClosed(t *testing.T) {
 	if f.count("s") != 1 {
 		t.Fatal("nobody was asked to finish it")
 	}
+}
+
+// elusive is a broker whose queues are gone whenever something is sent to them.
+type elusive struct{ *memory.Broker }
+
+func (e elusive) Send(context.Context, string, broker.Message) error { return broker.ErrUnroutable }
+
+func TestSweep_IsContentWhenSomebodyElseIsClosingTheSession(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, time.Hour)
+	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
+	cfg := presence.Config{Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour}
+	f.must(presence.New(cfg, f.store, elusive{f.broker}, slog.New(slog.DiscardHandler)).Sweep(t.Context()))
 }
