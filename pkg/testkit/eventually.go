@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	eventuallyTimeout = 20 * time.Second // generous: machines are noisy, and a condition that holds ends the wait
+	eventuallyTimeout = time.Minute // generous: machines are noisy, and a condition that holds ends the wait
 	eventuallyStep    = 5 * time.Millisecond
 )
 
