@@ -64,7 +64,7 @@ func TestCodecs_ReachTheSubscriber(t *testing.T) {
 			p := f.pipeline(t)
 			pub := newPublisher(t, p, "ann")
 			pub.track(c.mime, "cam")
-			prefer(t, pub.pc, c.mime, c.line)
+			prefer(t, pub.pc.GetTransceivers()[0], c.mime, c.line)
 			result := pub.publish()
 			if got, line := firstCodec(t, result.Answer, kind); got != name || line != c.line && c.line != "" {
 				t.Errorf("the answer begins with %s %q", got, line)
@@ -86,9 +86,8 @@ func TestCodecs_ReachTheSubscriber(t *testing.T) {
 }
 
 // prefer has a client offer one format only of a codec, and every other codec after it.
-func prefer(tb testing.TB, pc *webrtc.PeerConnection, mime, line string) {
+func prefer(tb testing.TB, transceiver *webrtc.RTPTransceiver, mime, line string) {
 	tb.Helper()
-	transceiver := pc.GetTransceivers()[0]
 	all := transceiver.Sender().GetParameters().Codecs
 	first := func(c webrtc.RTPCodecParameters) bool {
 		return c.MimeType == mime && (line == "" || c.SDPFmtpLine == line)
@@ -105,6 +104,28 @@ func prefer(tb testing.TB, pc *webrtc.PeerConnection, mime, line string) {
 	}
 	if err := transceiver.SetCodecPreferences(preferred); err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// A camera and a screen in different codecs: each m-line has its own order.
+func TestCodecs_DifferByTrack(t *testing.T) {
+	f := newFixture(t)
+	p := f.pipeline(t)
+	pub := newPublisher(t, p, "ann")
+	pub.track(webrtc.MimeTypeVP8, "cam")
+	pub.track(webrtc.MimeTypeVP9, "screen")
+	prefer(t, pub.pc.GetTransceivers()[0], webrtc.MimeTypeVP8, "")
+	prefer(t, pub.pc.GetTransceivers()[1], webrtc.MimeTypeVP9, "profile-id=0")
+	streams := pub.publish().Streams
+	sub := newSubscriber(t, f, p, "ben", control.Subscriptions{})
+	for i, mime := range []string{webrtc.MimeTypeVP8, webrtc.MimeTypeVP9} {
+		testkit.Eventually(t, func() error { return sub.receives(streams[i].ID, "video", 10) })
+		if got := sub.track(streams[i].ID, "video").mime; got != mime {
+			t.Errorf("stream %d received as %s", i, got)
+		}
+	}
+	if got := sub.offerCount(); got != 1 {
+		t.Errorf("%d offers", got)
 	}
 }
 
