@@ -40,6 +40,9 @@ export class Session extends EventTarget {
 
   constructor(options) {
     super();
+    for (const name of ['session', 'user', 'token']) {
+      if (!options[name]) throw new TypeError(`join: ${name} is missing; is this what POST .../users answered?`);
+    }
     this.id = options.session.id ?? options.session;
     this.userId = options.user.id ?? options.user;
     this.epoch = options.epoch ?? 0;

@@ -415,3 +415,7 @@ test('the time to first media starts when there is something to receive', async 
   pc.ontrack({ track: new FakeTrack('video'), streams: [{ id: 'a1' }] });
   assert.ok(session.timings.firstMedia < aloneTime, `${session.timings.firstMedia} ms`);
 });
+
+test('join says what the backend did not pass on', async () => {
+  await assert.rejects(join({ session: 's', status: 503, code: 'unavailable' }), /user is missing/);
+});
