@@ -40,6 +40,11 @@ func TestTabs(t *testing.T) {
 	tabs[count-1].until("pictures of all others", fmt.Sprintf(`
 		const count = document.querySelectorAll('[data-testid="tile"]').length;
 		return count === %d ? '' : count + ' tiles';`, count-1))
+	tabs[count-1].until("no tile on top of another", `
+		const boxes = [...document.querySelectorAll('.tile')].map((t) => t.getBoundingClientRect());
+		const over = boxes.some((a, i) => boxes.slice(i + 1).some((b) =>
+			a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1));
+		return over ? 'tiles overlap' : '';`)
 }
 
 // openTab opens a tab in the profile that all such tabs share.
