@@ -9,11 +9,11 @@ import (
 
 // AddCandidates passes candidates of the client on. Those that come before the offer or answer wait in the endpoint.
 // Errors: stale_epoch, invalid.
-func (s *Service) AddCandidates(ctx context.Context, r Request, b message.AddCandidates) error {
+func (s *connections) AddCandidates(ctx context.Context, r Request, b message.AddCandidates) error {
 	return s.failed(ctx, r, b.Presence, s.addCandidates(ctx, r, b))
 }
 
-func (s *Service) addCandidates(ctx context.Context, r Request, b message.AddCandidates) error {
+func (s *connections) addCandidates(ctx context.Context, r Request, b message.AddCandidates) error {
 	l, err := s.ensureEndpoint(ctx, r, b.Presence, b.Kind, b.Epoch)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ const ReasonEmpty = "empty"
 // Close ends a session for everybody: it is marked, everybody is told, media, queue and exchange go, and then it counts
 // as closed. Until it does, the sweeper has what is left of it ended by another request. The queues
 // of users stay, so that what is pending can be read. A session that is closed already, or not there, is no error.
-func (s *Service) Close(ctx context.Context, r Request, b message.CloseSession) error {
+func (s *lifecycle) Close(ctx context.Context, r Request, b message.CloseSession) error {
 	err := s.store.Sessions.MarkClosing(ctx, r.Session, b.Reason, b.Reason == ReasonEmpty)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
@@ -47,7 +47,7 @@ func (s *Service) Close(ctx context.Context, r Request, b message.CloseSession) 
 }
 
 // endSession is everything between the mark and the end. All of it can be repeated.
-func (s *Service) endSession(ctx context.Context, r Request, sess *control.Session, actor string) error {
+func (s *lifecycle) endSession(ctx context.Context, r Request, sess *control.Session, actor string) error {
 	if err := s.tellClosed(ctx, r, sess); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Service) endSession(ctx context.Context, r Request, sess *control.Sessi
 }
 
 // tellClosed sends everybody the last message. An exchange that is gone went after that message had been sent.
-func (s *Service) tellClosed(ctx context.Context, r Request, sess *control.Session) error {
+func (s *lifecycle) tellClosed(ctx context.Context, r Request, sess *control.Session) error {
 	u := userMessage{
 		ID:   control.DeriveID(sess.CreatedBy, message.UserTypeSessionClosed),
 		Type: message.UserTypeSessionClosed, Epoch: sess.Epoch,
@@ -82,7 +82,7 @@ func (s *Service) tellClosed(ctx context.Context, r Request, sess *control.Sessi
 	return s.sent(r, u, err)
 }
 
-func (s *Service) markClosed(ctx context.Context, sess *control.Session) error {
+func (s *lifecycle) markClosed(ctx context.Context, sess *control.Session) error {
 	now := time.Now().UTC()
 	err := s.store.Sessions.MarkClosed(ctx, sess.ID, now, now.Add(s.cfg.Forget))
 	if errors.Is(err, store.ErrGuard) {
@@ -96,7 +96,7 @@ func (s *Service) markClosed(ctx context.Context, sess *control.Session) error {
 }
 
 // deleteTopology ends the session's exchange and queue; the queue last, because it holds the request that does this.
-func (s *Service) deleteTopology(ctx context.Context, r Request) error {
+func (s *lifecycle) deleteTopology(ctx context.Context, r Request) error {
 	if err := s.broker.DeleteExchange(ctx, message.SessionExchange(r.Session)); err != nil {
 		return brokerError("delete the session exchange", err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Create inserts a session, with its queue and exchange there before anybody can see it. Errors: conflict for an id
 // that another request has taken.
-func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
+func (s *lifecycle) Create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
 	r.Session = b.ID
 	now := time.Now().UTC()
 	if err := s.store.Sessions.DeleteExpired(ctx, b.ID, now); err != nil {
@@ -47,12 +47,12 @@ func (s *Service) Create(ctx context.Context, r Request, b message.CreateSession
 	return created, s.auditCreated(ctx, r, b)
 }
 
-func (s *Service) auditCreated(ctx context.Context, r Request, b message.CreateSession) error {
+func (s *lifecycle) auditCreated(ctx context.Context, r Request, b message.CreateSession) error {
 	return s.audit(ctx, r, b.Actor, "session.create", "session:"+string(b.ID), "")
 }
 
 // created finds what request r created. Errors: [store.ErrNotFound]; conflict if it is another request's.
-func (s *Service) created(ctx context.Context, r Request) (*message.SessionCreated, error) {
+func (s *lifecycle) created(ctx context.Context, r Request) (*message.SessionCreated, error) {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil {
 		return nil, err

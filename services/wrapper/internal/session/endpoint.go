@@ -11,6 +11,9 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
+// endpoints makes the endpoints of connections.
+type endpoints struct{ *pipelines }
+
 // connectionID names a connection within its session.
 func connectionID(user control.UserID, kind control.ConnectionKind) string {
 	return string(kind) + "/" + string(user)
@@ -26,7 +29,7 @@ type live struct {
 
 // ensureEndpoint gives a user the connection of that kind, with an endpoint, if there is none. The endpoint's id is
 // stored before anything is done with it. Errors: those of inEpoch, unavailable.
-func (s *Service) ensureEndpoint(
+func (s *endpoints) ensureEndpoint(
 	ctx context.Context, r Request, p message.Presence, kind control.ConnectionKind, epoch int64,
 ) (live, error) {
 	for range guardTries {
@@ -39,7 +42,7 @@ func (s *Service) ensureEndpoint(
 			return live{}, err
 		}
 		l := live{sess: sess, user: user, media: media}
-		conn := s.connection(sess, user, kind)
+		conn := connectionOf(sess, user, kind)
 		if conn != nil && conn.Endpoint.ID != "" && !stopped(*conn) {
 			l.conn = *conn
 			return l, nil
@@ -57,10 +60,8 @@ func (s *Service) ensureEndpoint(
 	return live{}, errBusy
 }
 
-// connection finds the user's connection under its present join.
-func (s *Service) connection(
-	sess *control.Session, user *control.User, kind control.ConnectionKind,
-) *control.Connection {
+// connectionOf finds the user's connection under its present join.
+func connectionOf(sess *control.Session, user *control.User, kind control.ConnectionKind) *control.Connection {
 	conn := sess.Connection(user.ID, kind)
 	if conn == nil || conn.Join != user.Join {
 		return nil
@@ -76,7 +77,7 @@ func stopped(c control.Connection) bool {
 
 // createEndpoint makes an endpoint and stores its id: in a new connection, or in conn, which has none. Errors:
 // [store.ErrGuard] when somebody else did, or the user is gone.
-func (s *Service) createEndpoint(
+func (s *endpoints) createEndpoint(
 	ctx context.Context, r Request, l live, kind control.ConnectionKind, conn *control.Connection,
 ) error {
 	params := mediaapi.EndpointParams{MediaPipeline: l.sess.Pipeline.ID, User: l.user.ID, Join: l.user.Join}
@@ -99,7 +100,7 @@ func (s *Service) createEndpoint(
 	return err
 }
 
-func (s *Service) storeEndpoint(
+func (s *endpoints) storeEndpoint(
 	ctx context.Context, l live, kind control.ConnectionKind, conn *control.Connection, ref control.EndpointRef,
 ) error {
 	now := time.Now().UTC()
@@ -114,7 +115,7 @@ func (s *Service) storeEndpoint(
 
 // releaseUnwanted releases an endpoint that was made for a user that left or rejoined meanwhile. One that another
 // Wrapper has stored is the same one: it stays.
-func (s *Service) releaseUnwanted(ctx context.Context, r Request, l live, id string) {
+func (s *endpoints) releaseUnwanted(ctx context.Context, r Request, l live, id string) {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil || sess.Epoch != l.sess.Epoch {
 		return // the pipeline goes as a whole
@@ -125,7 +126,7 @@ func (s *Service) releaseUnwanted(ctx context.Context, r Request, l live, id str
 }
 
 // pipelineGone has a pipeline rebuilt that its server, which is up, does not have.
-func (s *Service) pipelineGone(ctx context.Context, r Request, sess *control.Session) error {
+func (s *endpoints) pipelineGone(ctx context.Context, r Request, sess *control.Session) error {
 	if err := s.queueRebuild(ctx, r, sess, true); err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (s *Service) pipelineGone(ctx context.Context, r Request, sess *control.Ses
 
 // mediaError is the outcome of a call to the endpoint of l. An endpoint that is gone is forgotten, so that the next try
 // makes it again.
-func (s *Service) mediaError(ctx context.Context, l live, err error) error {
+func (s *endpoints) mediaError(ctx context.Context, l live, err error) error {
 	if !errors.Is(err, ErrObjectGone) {
 		return err
 	}
@@ -143,4 +144,11 @@ func (s *Service) mediaError(ctx context.Context, l live, err error) error {
 		return forget
 	}
 	return control.Errorf(control.CodeUnavailable, "the connection's endpoint is gone, it is being made again")
+}
+
+// releaseEndpoint frees the endpoint of a connection, if its pipeline is still there.
+func (s *endpoints) releaseEndpoint(ctx context.Context, sess *control.Session, conn control.Connection) {
+	if conn.Endpoint.ID != "" && sess.Pipeline != nil && conn.Epoch == sess.Epoch {
+		s.release(ctx, sess.Pipeline.Server, conn.Endpoint.ID)
+	}
 }

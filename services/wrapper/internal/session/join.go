@@ -16,7 +16,7 @@ import (
 // Join brings a user in, or begins a new presence of one that is there. The id of the request is the JoinID. Errors:
 // conflict when the session is full, or when another join or leave of the same user was faster than this one expected;
 // no_capacity when a pipeline is needed and no media server takes it: nothing is stored then.
-func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message.Joined, error) {
+func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.Joined, error) {
 	if err := s.admit(ctx, r, b); err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (s *Service) Join(ctx context.Context, r Request, b message.Join) (*message
 }
 
 // admit stores the user under its new join.
-func (s *Service) admit(ctx context.Context, r Request, b message.Join) error {
+func (s *users) admit(ctx context.Context, r Request, b message.Join) error {
 	for range guardTries {
 		sess, err := s.active(ctx, r)
 		if err != nil {
@@ -85,7 +85,7 @@ func checkPlace(sess *control.Session, b message.Join) error {
 
 // enter is the one guarded update that makes the user present under the join r. Its presence is noted first, so that a
 // user without one cannot be.
-func (s *Service) enter(ctx context.Context, r Request, sess *control.Session, b message.Join) error {
+func (s *users) enter(ctx context.Context, r Request, sess *control.Session, b message.Join) error {
 	now := time.Now().UTC()
 	if err := s.store.Presence.Begin(ctx, sess.ID, b.User, now); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Service) enter(ctx context.Context, r Request, sess *control.Session, b
 
 // endOldJoins ends what the user had under earlier joins: everybody is told that its streams are gone, its endpoints
 // are released, and only then are they forgotten.
-func (s *Service) endOldJoins(ctx context.Context, r Request, p message.Presence) error {
+func (s *users) endOldJoins(ctx context.Context, r Request, p message.Presence) error {
 	sess, user, err := s.present(ctx, r, p)
 	if err != nil {
 		return err
@@ -135,16 +135,9 @@ func (s *Service) endOldJoins(ctx context.Context, r Request, p message.Presence
 	return err
 }
 
-// releaseEndpoint frees the endpoint of a connection, if its pipeline is still there.
-func (s *Service) releaseEndpoint(ctx context.Context, sess *control.Session, conn control.Connection) {
-	if conn.Endpoint.ID != "" && sess.Pipeline != nil && conn.Epoch == sess.Epoch {
-		s.release(ctx, sess.Pipeline.Server, conn.Endpoint.ID)
-	}
-}
-
 // welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
 // and what happened between the reading for joined and the binding comes as a sync.
-func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+func (s *users) welcome(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
 		return brokerError("declare a user queue", err)
 	}
@@ -174,17 +167,9 @@ func (s *Service) welcome(ctx context.Context, r Request, sess *control.Session,
 	return err
 }
 
-// announceUser tells everybody that the user has come.
-func (s *Service) announceUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
-	return s.toAll(ctx, r, userMessage{
-		ID: user.Added, Type: message.UserTypeUserJoined, Epoch: sess.Epoch,
-		Data: message.UserJoinedData{User: message.NewUser(user)},
-	})
-}
-
 // beginSubscribing makes the endpoint that sends to the user. The media server offers by itself when there is something
 // to send. A media server that cannot be reached does not hold up the join: the request waits in the session's queue.
-func (s *Service) beginSubscribing(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+func (s *users) beginSubscribing(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	if !user.Permissions.Subscribe {
 		return nil
 	}

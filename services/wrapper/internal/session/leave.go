@@ -14,7 +14,7 @@ import (
 
 // Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, or has
 // rejoined since, is no error.
-func (s *Service) Leave(ctx context.Context, r Request, b message.Leave) error {
+func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
 	err := s.store.Sessions.MarkLeaving(ctx, r.Session, b.User, b.Join, b.Reason)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
@@ -35,7 +35,7 @@ func (s *Service) Leave(ctx context.Context, r Request, b message.Leave) error {
 }
 
 // finishLeaving ends the leaving of a user that somebody marked and did not get around to remove.
-func (s *Service) finishLeaving(ctx context.Context, r Request, sess *control.Session, id control.UserID) error {
+func (s *users) finishLeaving(ctx context.Context, r Request, sess *control.Session, id control.UserID) error {
 	for _, user := range sess.Leaving {
 		if user.ID == id {
 			return s.finishLeave(ctx, r, sess, user, "")
@@ -45,7 +45,7 @@ func (s *Service) finishLeaving(ctx context.Context, r Request, sess *control.Se
 }
 
 // finishLeave is everything after the mark. All of it can be repeated until the last step has forgotten the user.
-func (s *Service) finishLeave(
+func (s *users) finishLeave(
 	ctx context.Context, r Request, sess *control.Session, user control.User, actor string,
 ) error {
 	for _, stream := range user.Streams {
@@ -76,7 +76,7 @@ func (s *Service) finishLeave(
 	return s.forgetUser(ctx, sess, user, actor)
 }
 
-func (s *Service) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
+func (s *users) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
 	now := time.Now().UTC()
 	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, user.ID, user.Join); err != nil {
 		return err

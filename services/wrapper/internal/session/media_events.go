@@ -13,7 +13,7 @@ import (
 )
 
 // MediaOffer passes an offer of the media server on to its user. It is stored first, so that it can be sent again.
-func (s *Service) MediaOffer(ctx context.Context, r Request, b message.MediaOffer) error {
+func (s *connections) MediaOffer(ctx context.Context, r Request, b message.MediaOffer) error {
 	sess, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
 		return err
@@ -36,7 +36,7 @@ func (s *Service) MediaOffer(ctx context.Context, r Request, b message.MediaOffe
 }
 
 // MediaCandidate passes a candidate of the media server on.
-func (s *Service) MediaCandidate(ctx context.Context, r Request, b message.MediaCandidate) error {
+func (s *connections) MediaCandidate(ctx context.Context, r Request, b message.MediaCandidate) error {
 	sess, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
 		return err
@@ -49,7 +49,7 @@ func (s *Service) MediaCandidate(ctx context.Context, r Request, b message.Media
 
 // MediaState stores the state of a connection and tells its user. One that failed counts; a user whose connections
 // failed too often in a row is removed.
-func (s *Service) MediaState(ctx context.Context, r Request, b message.MediaState) error {
+func (s *connections) MediaState(ctx context.Context, r Request, b message.MediaState) error {
 	_, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
 		return err
@@ -80,7 +80,7 @@ func storedState(reported control.ConnectionState) control.ConnectionState {
 	return reported
 }
 
-func (s *Service) logState(ctx context.Context, session control.SessionID, b message.MediaState) {
+func (s *connections) logState(ctx context.Context, session control.SessionID, b message.MediaState) {
 	level := slog.LevelInfo
 	if b.State == control.ConnectionConnecting {
 		level = slog.LevelDebug
@@ -90,7 +90,7 @@ func (s *Service) logState(ctx context.Context, session control.SessionID, b mes
 		slog.String("state", string(b.State)), slog.Int64(logging.KeyEpoch, b.Epoch))
 }
 
-func (s *Service) tellState(
+func (s *connections) tellState(
 	ctx context.Context, r Request, sess *control.Session, user control.User, b message.MediaState,
 ) error {
 	told := userMessage{
@@ -121,7 +121,7 @@ const ReasonTimeout = "timeout"
 
 // eventOf finds the connection that an event is about. nil without an error: it is of a connection that is over, or
 // whose endpoint was replaced. An endpoint that is not stored yet is worth another try.
-func (s *Service) eventOf(
+func (s *connections) eventOf(
 	ctx context.Context, r Request, e message.EndpointEvent,
 ) (*control.Session, *control.Connection, error) {
 	sess, user, err := s.inEpoch(ctx, r, e.Presence, e.Epoch)
@@ -134,7 +134,7 @@ func (s *Service) eventOf(
 	if sess.Pipeline == nil || sess.Pipeline.ID != e.Pipeline {
 		return nil, nil, nil
 	}
-	conn := s.connection(sess, user, e.Kind)
+	conn := connectionOf(sess, user, e.Kind)
 	switch {
 	case conn != nil && conn.Endpoint.ID == e.Endpoint:
 		return sess, conn, nil

@@ -22,8 +22,14 @@ type userMessage struct {
 	Data  any
 }
 
+// teller tells users, and the Wrappers through the session's own queue.
+type teller struct {
+	*reader
+	broker Broker
+}
+
 // toUser sends to one user. A queue that is gone is no error: whoever reads it next gets it made again, with a sync.
-func (s *Service) toUser(ctx context.Context, r Request, user control.UserID, u userMessage) error {
+func (s *teller) toUser(ctx context.Context, r Request, user control.UserID, u userMessage) error {
 	m, err := envelope(r, user, u)
 	if err != nil {
 		return err
@@ -36,7 +42,7 @@ func (s *Service) toUser(ctx context.Context, r Request, user control.UserID, u 
 }
 
 // toAll sends to everybody in the session. An exchange that is gone, with a node of the broker, is made again.
-func (s *Service) toAll(ctx context.Context, r Request, u userMessage) error {
+func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 	m, err := envelope(r, "", u)
 	if err != nil {
 		return err
@@ -53,7 +59,7 @@ func (s *Service) toAll(ctx context.Context, r Request, u userMessage) error {
 }
 
 // sent is the outcome of sending: a full queue lost this message for a user that has not read for very long.
-func (s *Service) sent(r Request, u userMessage, err error) error {
+func (s *teller) sent(r Request, u userMessage, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -67,7 +73,7 @@ func (s *Service) sent(r Request, u userMessage, err error) error {
 }
 
 // restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.
-func (s *Service) restoreExchange(ctx context.Context, r Request) error {
+func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil {
 		return err
@@ -106,7 +112,7 @@ func envelope(r Request, user control.UserID, u userMessage) (broker.Message, er
 }
 
 // toSession puts a request of our own on the session's queue, where any Wrapper takes it.
-func (s *Service) toSession(ctx context.Context, r Request, id, kind string, body any) error {
+func (s *teller) toSession(ctx context.Context, r Request, id, kind string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", kind, err)
@@ -126,4 +132,53 @@ func brokerError(doing string, err error) error {
 		Code: control.CodeUnavailable, Detail: "the message broker did not take it", RetryAfter: time.Second,
 		Err: fmt.Errorf("%s: %w", doing, err),
 	}
+}
+
+// tellEpoch sends disconnected or reconnect to everybody, with an id that is made of the session and the epoch alone.
+func (s *teller) tellEpoch(ctx context.Context, r Request, kind string, epoch int64, reason string) error {
+	return s.toAll(ctx, r, userMessage{
+		ID: control.DeriveID(RebuildID(r.Session, epoch), kind), Type: kind, Epoch: epoch,
+		Data: message.EpochData{Epoch: epoch, Reason: reason},
+	})
+}
+
+// failed tells the user of a request that will not be tried again why, and passes err on. A stale epoch is answered
+// with the present one.
+func (s *teller) failed(ctx context.Context, r Request, p message.Presence, err error) error {
+	if err == nil || Retryable(err) && !r.Last {
+		return err
+	}
+	sess, _, lost := s.present(ctx, r, p)
+	if lost != nil {
+		return err // nobody is there to be told
+	}
+	told := userMessage{
+		ID: control.DeriveID(r.ID, message.UserTypeError), Type: message.UserTypeError, Epoch: sess.Epoch,
+		Data: message.ErrorData{Code: control.CodeOf(err), Detail: detailOf(err), Request: r.ID},
+	}
+	if errors.Is(err, errStaleEpoch) {
+		told.ID, told.Type = control.DeriveID(r.ID, message.UserTypeReconnect), message.UserTypeReconnect
+		told.Data = message.EpochData{Epoch: sess.Epoch, Reason: "stale-epoch"}
+	}
+	if sendErr := s.toUser(ctx, r, p.User, told); sendErr != nil {
+		return errors.Join(err, sendErr)
+	}
+	return err
+}
+
+// detailOf is what a user may read of err.
+func detailOf(err error) string {
+	var coded *control.Error
+	if errors.As(err, &coded) {
+		return coded.Detail
+	}
+	return "the request failed"
+}
+
+// announceUser tells everybody that the user has come.
+func (s *teller) announceUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+	return s.toAll(ctx, r, userMessage{
+		ID: user.Added, Type: message.UserTypeUserJoined, Epoch: sess.Epoch,
+		Data: message.UserJoinedData{User: message.NewUser(user)},
+	})
 }

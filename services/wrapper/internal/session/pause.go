@@ -13,11 +13,11 @@ import (
 
 // PauseStream pauses or resumes a stream of the user, and tells everybody. Of two requests the one with the later id
 // counts, in whatever order they are handled. Errors: not_found for a stream that is not the user's.
-func (s *Service) PauseStream(ctx context.Context, r Request, b message.PauseStream) error {
+func (s *publishing) PauseStream(ctx context.Context, r Request, b message.PauseStream) error {
 	return s.failed(ctx, r, b.Presence, s.pauseStream(ctx, r, b))
 }
 
-func (s *Service) pauseStream(ctx context.Context, r Request, b message.PauseStream) error {
+func (s *publishing) pauseStream(ctx context.Context, r Request, b message.PauseStream) error {
 	for range guardTries {
 		_, user, err := s.present(ctx, r, b.Presence)
 		if err != nil {
@@ -65,7 +65,7 @@ func paused(stream control.Stream, b message.PauseStream) control.Stream {
 }
 
 // applyPaused has the media server do what is stored, until nothing else is stored any more, and tells everybody.
-func (s *Service) applyPaused(ctx context.Context, r Request, b message.PauseStream) error {
+func (s *publishing) applyPaused(ctx context.Context, r Request, b message.PauseStream) error {
 	for range guardTries {
 		sess, user, err := s.present(ctx, r, b.Presence)
 		if err != nil {
@@ -109,7 +109,7 @@ func updateID(r Request, stream control.Stream) string {
 }
 
 // isLast reports whether what was announced of a stream still holds, now that it is out.
-func (s *Service) isLast(ctx context.Context, r Request, b message.PauseStream, told control.Stream) (bool, error) {
+func (s *publishing) isLast(ctx context.Context, r Request, b message.PauseStream, told control.Stream) (bool, error) {
 	_, user, err := s.present(ctx, r, b.Presence)
 	if err != nil {
 		return true, ignoreFinal(err)
@@ -118,10 +118,10 @@ func (s *Service) isLast(ctx context.Context, r Request, b message.PauseStream, 
 	return err != nil || now.Updated == told.Updated, nil //nolint:nilerr // a stream that is gone was announced as gone
 }
 
-func (s *Service) setPaused(
+func (s *publishing) setPaused(
 	ctx context.Context, sess *control.Session, user *control.User, stream control.Stream,
 ) error {
-	conn := s.connection(sess, user, control.Publish)
+	conn := connectionOf(sess, user, control.Publish)
 	if conn == nil || conn.Endpoint.ID == "" {
 		return nil // it is applied with the next offer
 	}

@@ -18,9 +18,16 @@ import (
 // placeTries bounds how many servers are tried for one pipeline.
 const placeTries = 8
 
+// pipelines places the sessions' pipelines on media servers.
+type pipelines struct {
+	*teller
+	fleet   Fleet
+	metrics *Metrics
+}
+
 // ensurePipeline gives the session a pipeline on a server that lives, if it has none, and returns the session with it.
 // A pipeline that is lost is replaced under the next epoch; a rebuild, queued before that, sees to the users.
-func (s *Service) ensurePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
+func (s *pipelines) ensurePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
 	if sess.Pipeline != nil {
 		lost, err := s.lost(ctx, *sess.Pipeline)
 		if err != nil || !lost {
@@ -35,7 +42,7 @@ func (s *Service) ensurePipeline(ctx context.Context, r Request, sess *control.S
 
 // replacePipeline makes the session's next pipeline, by compare-and-set on the epoch: the loser takes the winner's and
 // releases its own.
-func (s *Service) replacePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
+func (s *pipelines) replacePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
 	ref, err := s.place(ctx, sess)
 	if err != nil {
 		s.metrics.placements.WithLabelValues(string(control.CodeOf(err))).Inc()
@@ -76,7 +83,7 @@ func connected(sess *control.Session) []control.UserID {
 }
 
 // dropPipeline gives up a pipeline that lost the compare-and-set, unless the winner made the same one.
-func (s *Service) dropPipeline(ctx context.Context, ref control.PipelineRef, winner *control.Session) {
+func (s *pipelines) dropPipeline(ctx context.Context, ref control.PipelineRef, winner *control.Session) {
 	if winner != nil && winner.Pipeline != nil && winner.Pipeline.ID == ref.ID {
 		s.unreserve(ctx, ref)
 		return
@@ -85,7 +92,7 @@ func (s *Service) dropPipeline(ctx context.Context, ref control.PipelineRef, win
 }
 
 // place chooses a server, reserves the place and makes the pipeline there; a server that cannot is left out.
-func (s *Service) place(ctx context.Context, sess *control.Session) (control.PipelineRef, error) {
+func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.PipelineRef, error) {
 	request := placement.Request{Region: sess.Region, Now: time.Now()}
 	if sess.Pipeline != nil {
 		request.Prefer = sess.Pipeline.Server
@@ -110,7 +117,7 @@ func (s *Service) place(ctx context.Context, sess *control.Session) (control.Pip
 	return control.PipelineRef{}, errBusy
 }
 
-func (s *Service) createPipeline(
+func (s *pipelines) createPipeline(
 	ctx context.Context, sess *control.Session, chosen control.MediaServer,
 ) (control.PipelineRef, error) {
 	server, err := s.store.MediaServers.Reserve(ctx, chosen.ID, chosen.Instance)
@@ -131,7 +138,7 @@ func (s *Service) createPipeline(
 }
 
 // unreserve takes a reservation back; failing that, the server looks fuller than it is until it restarts.
-func (s *Service) unreserve(ctx context.Context, ref control.PipelineRef) {
+func (s *pipelines) unreserve(ctx context.Context, ref control.PipelineRef) {
 	err := s.store.MediaServers.Unreserve(ctx, ref.Server, ref.Instance)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		s.log.Warn("reservation not given back",
@@ -140,7 +147,7 @@ func (s *Service) unreserve(ctx context.Context, ref control.PipelineRef) {
 }
 
 // lost reports whether a pipeline went with its server: another instance has taken the server's place, or it is down.
-func (s *Service) lost(ctx context.Context, ref control.PipelineRef) (bool, error) {
+func (s *pipelines) lost(ctx context.Context, ref control.PipelineRef) (bool, error) {
 	for _, server := range s.fleet.Servers() {
 		if server.ID == ref.Server && server.Instance == ref.Instance && server.Status != control.StatusDown {
 			return false, nil
@@ -160,7 +167,7 @@ func (s *Service) lost(ctx context.Context, ref control.PipelineRef) (bool, erro
 
 // queueRebuild asks for the rebuild of the session's present pipeline. gone says that its server is up and does not
 // have it.
-func (s *Service) queueRebuild(ctx context.Context, r Request, sess *control.Session, gone bool) error {
+func (s *pipelines) queueRebuild(ctx context.Context, r Request, sess *control.Session, gone bool) error {
 	return s.toSession(ctx, r, RebuildID(sess.ID, sess.Epoch), message.TypeRebuild, message.Rebuild{
 		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: ReasonServerDown,
 	})
@@ -173,7 +180,7 @@ func RebuildID(session control.SessionID, epoch int64) string {
 
 // release frees a media object. Failing that is no failure of the request: what is left over is found by the
 // reconciliation of servers and sessions.
-func (s *Service) release(ctx context.Context, server control.MediaServerID, id string) {
+func (s *pipelines) release(ctx context.Context, server control.MediaServerID, id string) {
 	media, err := s.fleet.Media(ctx, server)
 	if err == nil {
 		err = media.Release(ctx, id)

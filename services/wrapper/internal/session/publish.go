@@ -14,7 +14,7 @@ import (
 
 // Publish answers an offer. A seq that was answered, or refused, gets the same again; one whose predecessor is still
 // being handled is tried again later. Errors: forbidden, stale_epoch, invalid for SDP that the media server refuses.
-func (s *Service) Publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+func (s *publishing) Publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
 	answered, err := s.publish(ctx, r, b)
 	if errors.Is(err, store.ErrGuard) {
 		err = errBusy
@@ -22,7 +22,7 @@ func (s *Service) Publish(ctx context.Context, r Request, b message.Publish) (*m
 	return answered, s.failed(ctx, r, b.Presence, err)
 }
 
-func (s *Service) publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+func (s *publishing) publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
 	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Service) publish(ctx context.Context, r Request, b message.Publish) (*m
 		return nil, control.Errorf(control.CodeForbidden, "the user may not publish")
 	}
 	last := int64(0)
-	if conn := s.connection(sess, user, control.Publish); conn != nil {
+	if conn := connectionOf(sess, user, control.Publish); conn != nil {
 		last = conn.Seq
 	}
 	switch {
@@ -48,7 +48,7 @@ func (s *Service) publish(ctx context.Context, r Request, b message.Publish) (*m
 }
 
 // answer has the media server process the offer, stores the outcome and tells of it.
-func (s *Service) answer(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
+func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
 	l, err := s.ensureEndpoint(ctx, r, b.Presence, control.Publish, b.Epoch)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (s *Service) answer(ctx context.Context, r Request, b message.Publish) (*me
 		if l.sess, l.user, err = s.inEpoch(ctx, r, b.Presence, b.Epoch); err != nil {
 			return nil, err
 		}
-		conn := s.connection(l.sess, l.user, control.Publish)
+		conn := connectionOf(l.sess, l.user, control.Publish)
 		if conn == nil || conn.Endpoint.ID != l.conn.Endpoint.ID {
 			return nil, errBusy // stopped meanwhile, or begun anew
 		}
@@ -92,7 +92,7 @@ func (s *Service) answer(ctx context.Context, r Request, b message.Publish) (*me
 
 // storeStreams is the one guarded update of an offer. What is gone is announced before it: the media server has dropped
 // it already, and afterwards nobody would know.
-func (s *Service) storeStreams(
+func (s *publishing) storeStreams(
 	ctx context.Context, r Request, l live, seq int64, published []mediaapi.PublishedStream, base string,
 ) error {
 	next, removed := changedStreams(*l.user, published, base)
@@ -114,7 +114,7 @@ func (s *Service) storeStreams(
 }
 
 // tellAnswer sends the answer to the user and what it changed to everybody.
-func (s *Service) tellAnswer(
+func (s *publishing) tellAnswer(
 	ctx context.Context, r Request, sess *control.Session, user control.User, b message.Publish, sdp string,
 ) (*message.Answered, error) {
 	base := offerBase(r.Session, b)
@@ -132,7 +132,7 @@ func (s *Service) tellAnswer(
 }
 
 // answerAgain repeats what an offer got. Errors: the one it was refused with; conflict if it is void or too old.
-func (s *Service) answerAgain(
+func (s *publishing) answerAgain(
 	ctx context.Context, r Request, sess *control.Session, user control.User, b message.Publish,
 ) (*message.Answered, error) {
 	negotiation, err := s.store.Negotiations.Get(ctx, control.NegotiationID(r.Session, b.User, control.Publish))
@@ -152,7 +152,7 @@ func (s *Service) answerAgain(
 }
 
 // refuse stores that an offer was refused, so that it counts and the next one can come.
-func (s *Service) refuse(ctx context.Context, r Request, b message.Publish, cause error) error {
+func (s *publishing) refuse(ctx context.Context, r Request, b message.Publish, cause error) error {
 	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
 	if err != nil {
 		return nil //nolint:nilerr // the user is gone or has moved on: nothing is left to count
@@ -167,7 +167,7 @@ func (s *Service) refuse(ctx context.Context, r Request, b message.Publish, caus
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
 	}
-	if s.connection(sess, user, control.Publish) == nil {
+	if connectionOf(sess, user, control.Publish) == nil {
 		err = s.store.Sessions.AddConnection(ctx, r.Session, conn)
 		if err != nil && !errors.Is(err, store.ErrGuard) {
 			return err

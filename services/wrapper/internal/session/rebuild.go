@@ -15,7 +15,7 @@ const ReasonServerDown = "server-down"
 // Rebuild replaces a pipeline that is lost. Users are told that it is gone and, when the next one is there, to offer
 // again under its epoch; what they subscribe with is made at once. A session whose pipeline is well, or that has moved
 // on further, needs nothing.
-func (s *Service) Rebuild(ctx context.Context, r Request, b message.Rebuild) error {
+func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) error {
 	sess, err := s.active(ctx, r)
 	if err != nil || sess.Epoch > b.Epoch+1 {
 		return ignoreFinal(err)
@@ -42,7 +42,7 @@ func (s *Service) Rebuild(ctx context.Context, r Request, b message.Rebuild) err
 }
 
 // mayRebuild reports whether the pipeline that the request is about is lost indeed.
-func (s *Service) mayRebuild(ctx context.Context, sess *control.Session, b message.Rebuild) (bool, error) {
+func (s *lifecycle) mayRebuild(ctx context.Context, sess *control.Session, b message.Rebuild) (bool, error) {
 	if sess.Pipeline == nil || sess.Pipeline.ID != b.Pipeline {
 		return false, nil
 	}
@@ -53,7 +53,7 @@ func (s *Service) mayRebuild(ctx context.Context, sess *control.Session, b messa
 }
 
 // resume sends everybody to the new pipeline.
-func (s *Service) resume(ctx context.Context, r Request, sess *control.Session, b message.Rebuild) error {
+func (s *lifecycle) resume(ctx context.Context, r Request, sess *control.Session, b message.Rebuild) error {
 	if err := s.tellEpoch(ctx, r, message.UserTypeReconnect, sess.Epoch, b.Reason); err != nil {
 		return err
 	}
@@ -70,14 +70,6 @@ func (s *Service) resume(ctx context.Context, r Request, sess *control.Session, 
 		}
 	}
 	return nil
-}
-
-// tellEpoch sends disconnected or reconnect to everybody, with an id that is made of the session and the epoch alone.
-func (s *Service) tellEpoch(ctx context.Context, r Request, kind string, epoch int64, reason string) error {
-	return s.toAll(ctx, r, userMessage{
-		ID: control.DeriveID(RebuildID(r.Session, epoch), kind), Type: kind, Epoch: epoch,
-		Data: message.EpochData{Epoch: epoch, Reason: reason},
-	})
 }
 
 // ignoreFinal drops what trying again would not mend: the session is gone, and with it the request's reason.

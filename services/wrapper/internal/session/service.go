@@ -11,15 +11,12 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
-	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
@@ -49,21 +46,44 @@ type Request struct {
 	Last        bool
 }
 
-// Service handles requests. Safe for concurrent use.
+// Service handles requests: each of its parts those about one thing, in the files of that name. The parts stand on the
+// same three floors, which are one embedded in the next:
+//
+//	lifecycle  users  publishing  subscribing  connections     one method a request or event
+//	endpoints                                                  the media server's side of a connection
+//	pipelines                                                  the media server's side of a session
+//	teller                                                     messages to users, and to the session's own queue
+//	reader                                                     what the store says of the session, and the audit
+//
+// Safe for concurrent use.
 type Service struct {
-	cfg     Config
-	store   *store.Store
-	broker  Broker
-	fleet   Fleet
-	metrics *Metrics
-	log     *slog.Logger
+	*lifecycle
+	*users
+	*publishing
+	*subscribing
+	*connections
 }
+
+type (
+	// lifecycle makes, closes and rebuilds sessions.
+	lifecycle struct{ *endpoints }
+	// users takes people in and out.
+	users struct{ *endpoints }
+	// publishing handles offers and what they publish.
+	publishing struct{ *endpoints }
+	// subscribing handles what users receive.
+	subscribing struct{ *endpoints }
+	// connections handles candidates and what media servers say of endpoints.
+	connections struct{ *endpoints }
+)
 
 // New is a service over its dependencies.
 func New(cfg Config, st *store.Store, b Broker, fleet Fleet, metrics *Metrics, logger *slog.Logger) *Service {
+	log := logger.With(slog.String(logging.KeyComponent, "session"))
+	read := &reader{cfg: cfg, store: st, log: log}
+	floor := &endpoints{&pipelines{teller: &teller{reader: read, broker: b}, fleet: fleet, metrics: metrics}}
 	return &Service{
-		cfg: cfg, store: st, broker: b, fleet: fleet, metrics: metrics,
-		log: logger.With(slog.String(logging.KeyComponent, "session")),
+		&lifecycle{floor}, &users{floor}, &publishing{floor}, &subscribing{floor}, &connections{floor},
 	}
 }
 
@@ -86,91 +106,3 @@ var (
 	errStaleEpoch      = control.Errorf(control.CodeStaleEpoch, "the session has moved on to another epoch")
 	errBusy            = control.Errorf(control.CodeUnavailable, "too many changes at the same moment")
 )
-
-// active reads the session of r. Errors: not_found, gone.
-func (s *Service) active(ctx context.Context, r Request) (*control.Session, error) {
-	sess, err := s.store.Sessions.Get(ctx, r.Session)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, errSessionNotFound
-	case err != nil:
-		return nil, err
-	case sess.State != control.SessionActive:
-		return nil, errSessionClosed
-	default:
-		return sess, nil
-	}
-}
-
-// present reads the session of r and the user p in it. Errors: those of active; not_found for a user that is not there,
-// conflict for one that has rejoined since.
-func (s *Service) present(ctx context.Context, r Request, p message.Presence) (*control.Session, *control.User, error) {
-	sess, err := s.active(ctx, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	user := sess.User(p.User)
-	switch {
-	case user == nil:
-		return nil, nil, errUserNotFound
-	case user.Join != p.Join:
-		return nil, nil, errReplacedJoin
-	default:
-		return sess, user, nil
-	}
-}
-
-// inEpoch is present for a request of a connection. Errors: also stale_epoch.
-func (s *Service) inEpoch(
-	ctx context.Context, r Request, p message.Presence, epoch int64,
-) (*control.Session, *control.User, error) {
-	sess, user, err := s.present(ctx, r, p)
-	if err == nil && sess.Epoch != epoch {
-		return nil, nil, errStaleEpoch
-	}
-	return sess, user, err
-}
-
-// failed tells the user of a request that will not be tried again why, and passes err on. A stale epoch is answered
-// with the present one.
-func (s *Service) failed(ctx context.Context, r Request, p message.Presence, err error) error {
-	if err == nil || Retryable(err) && !r.Last {
-		return err
-	}
-	sess, _, lost := s.present(ctx, r, p)
-	if lost != nil {
-		return err // nobody is there to be told
-	}
-	told := userMessage{
-		ID: control.DeriveID(r.ID, message.UserTypeError), Type: message.UserTypeError, Epoch: sess.Epoch,
-		Data: message.ErrorData{Code: control.CodeOf(err), Detail: detailOf(err), Request: r.ID},
-	}
-	if errors.Is(err, errStaleEpoch) {
-		told.ID, told.Type = control.DeriveID(r.ID, message.UserTypeReconnect), message.UserTypeReconnect
-		told.Data = message.EpochData{Epoch: sess.Epoch, Reason: "stale-epoch"}
-	}
-	if sendErr := s.toUser(ctx, r, p.User, told); sendErr != nil {
-		return errors.Join(err, sendErr)
-	}
-	return err
-}
-
-// detailOf is what a user may read of err.
-func detailOf(err error) string {
-	var coded *control.Error
-	if errors.As(err, &coded) {
-		return coded.Detail
-	}
-	return "the request failed"
-}
-
-// audit appends what was done to the audit. Its id is made of the request's, so that a repetition adds nothing.
-func (s *Service) audit(ctx context.Context, r Request, actor, action, object, reason string) error {
-	if actor == "" {
-		actor = "wrapper:" + s.cfg.Replica
-	}
-	return s.store.Audit.Append(ctx, control.AuditEntry{
-		ID: r.ID + "." + action, Time: time.Now().UTC(), Actor: actor, Action: action, Object: object, Reason: reason,
-		Result: "ok",
-	})
-}

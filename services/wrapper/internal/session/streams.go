@@ -67,7 +67,7 @@ func updatedID(base string, id control.StreamID) string {
 
 // announceChanged tells everybody of the user's streams that the offer base has added or updated, as long as nothing
 // newer has changed them again.
-func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.Session, streams []control.Stream,
+func (s *teller) announceChanged(ctx context.Context, r Request, sess *control.Session, streams []control.Stream,
 	base string,
 ) error {
 	for _, stream := range streams {
@@ -86,7 +86,7 @@ func (s *Service) announceChanged(ctx context.Context, r Request, sess *control.
 }
 
 // announceAdded tells everybody of a new stream, and notes that it did.
-func (s *Service) announceAdded(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
+func (s *teller) announceAdded(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
 	err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream)
 	if err != nil || stream.Told {
 		return err
@@ -100,7 +100,7 @@ func (s *Service) announceAdded(ctx context.Context, r Request, sess *control.Se
 
 // announceRemoved tells everybody that a stream is gone. The id is the same whichever way it went. A stream that was
 // perhaps not announced yet is announced before: whoever is about to do that comes too late then, with the same id.
-func (s *Service) announceRemoved(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
+func (s *teller) announceRemoved(ctx context.Context, r Request, sess *control.Session, stream control.Stream) error {
 	if !stream.Told {
 		if err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (s *Service) announceRemoved(ctx context.Context, r Request, sess *control.
 	return s.announce(ctx, r, sess, message.UserTypeStreamRemoved, id, stream)
 }
 
-func (s *Service) announce(
+func (s *teller) announce(
 	ctx context.Context, r Request, sess *control.Session, kind, id string, stream control.Stream,
 ) error {
 	return s.toAll(ctx, r, userMessage{

@@ -12,16 +12,16 @@ import (
 )
 
 // SubscribeAnswer passes the client's answer to the server's offer on. Errors: stale_epoch, invalid.
-func (s *Service) SubscribeAnswer(ctx context.Context, r Request, b message.SubscribeAnswer) error {
+func (s *subscribing) SubscribeAnswer(ctx context.Context, r Request, b message.SubscribeAnswer) error {
 	return s.failed(ctx, r, b.Presence, s.subscribeAnswer(ctx, r, b))
 }
 
-func (s *Service) subscribeAnswer(ctx context.Context, r Request, b message.SubscribeAnswer) error {
+func (s *subscribing) subscribeAnswer(ctx context.Context, r Request, b message.SubscribeAnswer) error {
 	sess, user, err := s.inEpoch(ctx, r, b.Presence, b.Epoch)
 	if err != nil {
 		return err
 	}
-	conn := s.connection(sess, user, control.Subscribe)
+	conn := connectionOf(sess, user, control.Subscribe)
 	if conn == nil || conn.Endpoint.ID == "" {
 		return control.Errorf(control.CodeConflict, "there is no offer %d to answer", b.Seq)
 	}
@@ -41,11 +41,11 @@ func (s *Service) subscribeAnswer(ctx context.Context, r Request, b message.Subs
 }
 
 // RequestOffer has the media server make an offer, which comes as a media event. Errors: forbidden, stale_epoch.
-func (s *Service) RequestOffer(ctx context.Context, r Request, b message.RequestOffer) error {
+func (s *subscribing) RequestOffer(ctx context.Context, r Request, b message.RequestOffer) error {
 	return s.failed(ctx, r, b.Presence, s.requestOffer(ctx, r, b))
 }
 
-func (s *Service) requestOffer(ctx context.Context, r Request, b message.RequestOffer) error {
+func (s *subscribing) requestOffer(ctx context.Context, r Request, b message.RequestOffer) error {
 	l, err := s.ensureEndpoint(ctx, r, b.Presence, control.Subscribe, b.Epoch)
 	if err != nil {
 		return err
@@ -64,12 +64,12 @@ func (s *Service) requestOffer(ctx context.Context, r Request, b message.Request
 }
 
 // Unsubscribe stops sending to the user until it asks for an offer. Errors: stale join only; nothing to stop is none.
-func (s *Service) Unsubscribe(ctx context.Context, r Request, b message.Presence) error {
+func (s *subscribing) Unsubscribe(ctx context.Context, r Request, b message.Presence) error {
 	sess, user, err := s.present(ctx, r, b)
 	if err != nil {
 		return err
 	}
-	conn := s.connection(sess, user, control.Subscribe)
+	conn := connectionOf(sess, user, control.Subscribe)
 	if conn == nil || conn.Endpoint.ID == "" {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (s *Service) Unsubscribe(ctx context.Context, r Request, b message.Presence
 // lastWord applies a request to offer or to stop, of which only the latest by id counts whatever the order they are
 // handled in: the request is stored, applied, and then the store is looked at again. If a later one came in between,
 // that one may have been applied before ours, so what it wants is applied once more.
-func (s *Service) lastWord(
+func (s *subscribing) lastWord(
 	ctx context.Context, r Request, l live, state control.ConnectionState, apply func(live) error,
 ) error {
 	err := s.store.Sessions.SetRequested(ctx, r.Session, l.conn, r.ID, state)
@@ -114,12 +114,12 @@ func (s *Service) lastWord(
 }
 
 // latest reads the connection of l anew.
-func (s *Service) latest(ctx context.Context, r Request, p message.Presence, l live) (live, error) {
+func (s *subscribing) latest(ctx context.Context, r Request, p message.Presence, l live) (live, error) {
 	sess, user, err := s.inEpoch(ctx, r, p, l.conn.Epoch)
 	if err != nil {
 		return live{}, err
 	}
-	conn := s.connection(sess, user, l.conn.Kind)
+	conn := connectionOf(sess, user, l.conn.Kind)
 	if conn == nil {
 		return live{}, errBusy
 	}

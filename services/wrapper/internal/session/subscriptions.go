@@ -12,11 +12,11 @@ import (
 
 // SetSubscriptions chooses what the user receives. Of two requests the one with the later id counts, in whatever order
 // they are handled.
-func (s *Service) SetSubscriptions(ctx context.Context, r Request, b message.SetSubscriptions) error {
+func (s *subscribing) SetSubscriptions(ctx context.Context, r Request, b message.SetSubscriptions) error {
 	return s.failed(ctx, r, b.Presence, s.setSubscriptions(ctx, r, b))
 }
 
-func (s *Service) setSubscriptions(ctx context.Context, r Request, b message.SetSubscriptions) error {
+func (s *subscribing) setSubscriptions(ctx context.Context, r Request, b message.SetSubscriptions) error {
 	err := s.store.Sessions.SetSubscriptions(ctx, r.Session, b.User, b.Join, b.Subscriptions, r.ID)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
@@ -27,7 +27,7 @@ func (s *Service) setSubscriptions(ctx context.Context, r Request, b message.Set
 		if err != nil {
 			return err
 		}
-		conn := s.connection(sess, user, control.Subscribe)
+		conn := connectionOf(sess, user, control.Subscribe)
 		if conn == nil || conn.Endpoint.ID == "" {
 			return nil // the endpoint is made with them
 		}

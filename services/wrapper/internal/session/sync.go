@@ -14,7 +14,7 @@ import (
 )
 
 // Sync makes the user's queue again, if it is gone, and sends the whole state that the user needs.
-func (s *Service) Sync(ctx context.Context, r Request, b message.Presence) error {
+func (s *users) Sync(ctx context.Context, r Request, b message.Presence) error {
 	sess, user, err := s.present(ctx, r, b)
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func (s *Service) Sync(ctx context.Context, r Request, b message.Presence) error
 }
 
 // restoreUser puts a sync on the user's queue before the queue is bound, so that it is the first message of a new one.
-func (s *Service) restoreUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+func (s *teller) restoreUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
 		return brokerError("declare a user queue", err)
 	}
@@ -35,7 +35,7 @@ func (s *Service) restoreUser(ctx context.Context, r Request, sess *control.Sess
 
 // bind lets the user's queue have what goes to everybody. What changed since sess was read comes as a sync: it was sent
 // before the queue was bound.
-func (s *Service) bind(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
+func (s *teller) bind(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
 	queue, exchange := message.UserQueue(sess.ID, user).Name, message.SessionExchange(sess.ID)
 	err := s.broker.Bind(ctx, queue, exchange)
 	if errors.Is(err, broker.ErrNotFound) {
@@ -82,7 +82,7 @@ func visible(sess *control.Session) []message.User {
 }
 
 // sendSync sends the state; occasion tells apart the syncs that one request sends to one user.
-func (s *Service) sendSync(
+func (s *teller) sendSync(
 	ctx context.Context, r Request, sess *control.Session, user control.UserID, occasion string,
 ) error {
 	connections := []message.SyncConnection{}
@@ -106,14 +106,14 @@ func (s *Service) sendSync(
 
 // syncConnection is one connection with the SDP that the client may have missed: its last answer, or the server's offer
 // that it did not answer yet. nil if there is no such connection.
-func (s *Service) syncConnection(
+func (s *teller) syncConnection(
 	ctx context.Context, sess *control.Session, id control.UserID, kind control.ConnectionKind,
 ) (*message.SyncConnection, error) {
 	user := sess.User(id)
 	if user == nil {
 		return nil, nil //nolint:nilnil // nothing to tell is no error
 	}
-	conn := s.connection(sess, user, kind)
+	conn := connectionOf(sess, user, kind)
 	if conn == nil {
 		return nil, nil //nolint:nilnil // nothing to tell is no error
 	}

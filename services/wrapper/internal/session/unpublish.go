@@ -12,13 +12,13 @@ import (
 
 // Unpublish stops publishing: the connection is marked as closed, everybody is told, the endpoint is released, and then
 // the streams are forgotten. An offer after UpTo that was answered already makes it void.
-func (s *Service) Unpublish(ctx context.Context, r Request, b message.Unpublish) error {
+func (s *publishing) Unpublish(ctx context.Context, r Request, b message.Unpublish) error {
 	for range guardTries {
 		sess, user, err := s.present(ctx, r, b.Presence)
 		if err != nil {
 			return err
 		}
-		conn := s.connection(sess, user, control.Publish)
+		conn := connectionOf(sess, user, control.Publish)
 		switch {
 		case conn == nil && b.UpTo == 0:
 			return nil
@@ -39,20 +39,20 @@ func (s *Service) Unpublish(ctx context.Context, r Request, b message.Unpublish)
 }
 
 // voidOffers enters a closed connection, so that offers up to upTo that come later find themselves void.
-func (s *Service) voidOffers(ctx context.Context, sess *control.Session, user *control.User, upTo int64) error {
+func (s *publishing) voidOffers(ctx context.Context, sess *control.Session, user *control.User, upTo int64) error {
 	return s.store.Sessions.AddConnection(ctx, sess.ID, control.Connection{
 		ID: connectionID(user.ID, control.Publish), User: user.ID, Kind: control.Publish, Join: user.Join,
 		Epoch: sess.Epoch, Seq: upTo, State: control.ConnectionClosed, ChangedAt: time.Now().UTC(),
 	})
 }
 
-func (s *Service) stop(ctx context.Context, sess *control.Session, conn control.Connection, upTo int64) error {
+func (s *publishing) stop(ctx context.Context, sess *control.Session, conn control.Connection, upTo int64) error {
 	return s.store.Sessions.StopPublishing(ctx, sess.ID, conn, upTo, time.Now().UTC())
 }
 
 // finishStop is everything after the mark. All of it can be repeated until the last step has forgotten endpoint and
 // streams.
-func (s *Service) finishStop(
+func (s *endpoints) finishStop(
 	ctx context.Context, r Request, sess *control.Session, user control.User, conn control.Connection,
 ) error {
 	if conn.Endpoint.ID == "" && len(user.Streams) == 0 {
