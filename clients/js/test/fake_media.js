@@ -1,5 +1,16 @@
 // Stand-ins for a browser's media objects, as far as the SDK touches them.
 
+import { webcrypto } from 'node:crypto';
+
+// Every browser has these; Node 18, which Debian 12 has, does not.
+globalThis.crypto ??= webcrypto;
+globalThis.CustomEvent ??= class extends Event {
+  constructor(type, { detail, ...rest } = {}) {
+    super(type, rest);
+    this.detail = detail;
+  }
+};
+
 let serial = 0;
 
 export class FakeTrack {
