@@ -21,6 +21,8 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 * 1024
+	// unusedGrace is how long a connection without a request still has for one when the replica stops.
+	unusedGrace = 500 * time.Millisecond
 )
 
 // entrance is the HTTP server of a replica. It is open before the replica is ready, so that probes get their answer,
@@ -29,7 +31,8 @@ type entrance struct {
 	address string
 	server  *http.Server
 	behind  atomic.Pointer[http.Handler] // nil: nothing yet
-	failed  chan error                   // gets the one error that serving ended with
+	unused  *unused
+	failed  chan error // gets the one error that serving ended with
 	group   sync.WaitGroup
 }
 
@@ -39,10 +42,11 @@ func openEntrance(ctx context.Context, address string, logger *slog.Logger) (*en
 	if err != nil {
 		return nil, fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
-	e := &entrance{address: listener.Addr().String(), failed: make(chan error, 1)}
+	e := &entrance{address: listener.Addr().String(), failed: make(chan error, 1), unused: newUnused()}
 	e.server = &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnState: e.unused.note,
+		ErrorLog:  slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	e.group.Go(func() {
 		if err := e.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -70,6 +74,8 @@ func (e *entrance) lead(h http.Handler) { e.behind.Store(&h) }
 
 // shutdown takes no more requests and waits for those in hand.
 func (e *entrance) shutdown(ctx context.Context) error {
+	grace := time.AfterFunc(unusedGrace, e.unused.close)
+	defer grace.Stop()
 	if err := e.server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("finish the requests in hand: %w", err)
 	}
