@@ -105,6 +105,15 @@ func TestUser_JoinsRejoinsAndLeaves(t *testing.T) {
 	if joined.User.Name != "Ada" {
 		t.Fatalf("rejoin by token: got %+v", joined.User)
 	}
+	// What a rejoin does not name stays: a backend that only repeats the id takes nothing away, and grants nothing.
+	again = f.must(http.StatusOK, apiKey, "POST", "/v1/sessions/"+session+"/users", object{
+		"id": "ada", "permissions": object{"message": false},
+	})
+	again.decode(t, &joined)
+	if joined.User.Name != "Ada" || joined.User.Permissions["publish"] || joined.User.Permissions["message"] ||
+		!joined.User.Permissions["subscribe"] {
+		t.Fatalf("rejoin by id: got %s", again.body)
+	}
 	f.must(http.StatusOK, token, "POST", path+"/token", nil).decode(t, &joined)
 	f.must(http.StatusOK, joined.Token, "GET", path, nil)
 	f.must(http.StatusOK, token, "GET", "/v1/sessions/"+session+"/users", nil)

@@ -23,21 +23,44 @@ type NewUser struct {
 	Permissions *NewPermissions `json:"permissions,omitempty" doc:"All, if they are not given."`
 }
 
-// NewPermissions are what a user may do; one that is not given is granted.
+// join is what is asked of a Wrapper for it. What a rejoin does not name stays as it is with the user present.
+func (n *NewUser) join(metadata control.Metadata, present *control.User) message.Join {
+	join := message.Join{
+		User: control.UserID(n.ID), Name: n.Name, Metadata: metadata,
+		Permissions: control.Permissions{Publish: true, Subscribe: true, Message: true},
+	}
+	if present != nil {
+		join.Replaces, join.Permissions = present.Join, present.Permissions
+		if n.Name == "" {
+			join.Name = present.Name
+		}
+		if n.Metadata == nil {
+			join.Metadata = present.Metadata
+		}
+	}
+	n.Permissions.change(&join.Permissions)
+	return join
+}
+
+// NewPermissions are what a user may do; one that is not given is granted, or stays as it was in a rejoin.
 type NewPermissions struct {
 	Publish   *bool `json:"publish,omitempty"`
 	Subscribe *bool `json:"subscribe,omitempty"`
 	Message   *bool `json:"message,omitempty"`
 }
 
-func (p *NewPermissions) permissions() control.Permissions {
+func (p *NewPermissions) change(permissions *control.Permissions) {
 	if p == nil {
-		p = &NewPermissions{}
+		return
 	}
-	granted := func(b *bool) bool { return b == nil || *b }
-	return control.Permissions{
-		Publish: granted(p.Publish), Subscribe: granted(p.Subscribe), Message: granted(p.Message),
+	set := func(permission, given *bool) {
+		if given != nil {
+			*permission = *given
+		}
 	}
+	set(&permissions.Publish, p.Publish)
+	set(&permissions.Subscribe, p.Subscribe)
+	set(&permissions.Message, p.Message)
 }
 
 type joinInput struct {
@@ -76,9 +99,9 @@ func (u *users) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return u.enter(ctx, in.Session, ttl, message.Join{
-		User: control.UserID(body.ID), Name: body.Name, Metadata: metadata,
-		Permissions: body.Permissions.permissions(),
+	id := control.UserID(body.ID)
+	return u.enter(ctx, in.Session, id, ttl, func(present *control.User) message.Join {
+		return body.join(metadata, present)
 	})
 }
 
@@ -87,24 +110,31 @@ func (u *users) rejoin(ctx context.Context, in *emptyInput) (*joinOutput, error)
 	if _, _, err := u.user(ctx, in.UserPath); err != nil {
 		return nil, err
 	}
-	return u.enter(ctx, in.Session, u.Settings.TokenTTL, message.Join{User: in.User, KeepProfile: true})
+	return u.enter(ctx, in.Session, in.User, u.Settings.TokenTTL, func(present *control.User) message.Join {
+		join := message.Join{User: in.User, KeepProfile: true}
+		if present != nil {
+			join.Replaces = present.Join
+		}
+		return join
+	})
 }
 
-// enter brings a user in, or in again, and gives it a token.
+// enter brings a user in, or in again, and gives it a token. join is asked with the user as it is there, or nil.
 func (u *users) enter(
-	ctx context.Context, session control.SessionID, ttl time.Duration, join message.Join,
+	ctx context.Context, session control.SessionID, id control.UserID, ttl time.Duration,
+	join func(present *control.User) message.Join,
 ) (*joinOutput, error) {
-	joined, err := u.requestJoin(ctx, session, join)
+	joined, err := u.requestJoin(ctx, session, id, join)
 	if err != nil {
 		return nil, err
 	}
-	token, expires, err := u.Tokens.Issue(session, join.User, ttl)
+	token, expires, err := u.Tokens.Issue(session, id, ttl)
 	if err != nil {
 		return nil, err
 	}
 	out := &joinOutput{
 		Status:   http.StatusCreated,
-		Location: "/v1/sessions/" + string(session) + "/users/" + string(join.User),
+		Location: "/v1/sessions/" + string(session) + "/users/" + string(id),
 		Body: Joined{
 			User: message.NewUser(joined.User), Token: token, ExpiresAt: message.Time(expires),
 			ICEServers: u.Settings.ICEServers, Epoch: joined.Epoch,
@@ -118,41 +148,44 @@ func (u *users) enter(
 
 // requestJoin asks until nobody else joined under the same id in between.
 func (u *users) requestJoin(
-	ctx context.Context, id control.SessionID, join message.Join,
+	ctx context.Context, id control.SessionID, user control.UserID, join func(present *control.User) message.Join,
 ) (joined message.Joined, err error) {
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
+	present, err := u.present(ctx, id, user)
 	for range joinTries {
-		if join.Replaces, err = u.presentJoin(ctx, id, join); err != nil {
+		if err != nil {
 			return joined, err
 		}
 		// The queue is there before the user is, so that nothing that is sent to it finds no queue.
-		if err := u.Broker.DeclareQueue(ctx, message.UserQueue(id, join.User)); err != nil {
-			return joined, request.Unavailable(fmt.Sprintf("make the queue of user %s", join.User), err)
+		if err := u.Broker.DeclareQueue(ctx, message.UserQueue(id, user)); err != nil {
+			return joined, request.Unavailable(fmt.Sprintf("make the queue of user %s", user), err)
 		}
-		raw, err := u.doInSession(ctx, newRequest(ctx, message.TypeJoin, id, join.User, join))
-		if err == nil {
+		asked := join(present)
+		raw, refused := u.doInSession(ctx, newRequest(ctx, message.TypeJoin, id, user, asked))
+		if refused == nil {
 			return resultOf[message.Joined](raw)
 		}
-		now, readErr := u.presentJoin(ctx, id, join)
-		if control.CodeOf(err) != control.CodeConflict || readErr != nil || now == join.Replaces {
-			return joined, err
+		present, err = u.present(ctx, id, user)
+		changed := err == nil && join(present).Replaces != asked.Replaces
+		if control.CodeOf(refused) != control.CodeConflict || !changed {
+			return joined, refused
 		}
 	}
-	return joined, control.Errorf(control.CodeConflict, "user %q is joining elsewhere at the same time", join.User)
+	return joined, control.Errorf(control.CodeConflict, "user %q is joining elsewhere at the same time", user)
 }
 
-// presentJoin is the join that a user is in the session by, "" if it is not, or if it is by this very request.
-func (u *users) presentJoin(
-	ctx context.Context, id control.SessionID, join message.Join,
-) (control.JoinID, error) {
+// present is a user as it is in the session, nil if it is not there, or if it is by this very request.
+func (u *users) present(
+	ctx context.Context, id control.SessionID, user control.UserID,
+) (*control.User, error) {
 	session, err := u.session(ctx, id)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	user := session.User(join.User)
-	if user == nil || string(user.Join) == requestID(ctx) {
-		return "", nil
+	found := session.User(user)
+	if found == nil || string(found.Join) == requestID(ctx) {
+		return nil, nil //nolint:nilnil // not being there is no error
 	}
-	return user.Join, nil
+	return found, nil
 }
