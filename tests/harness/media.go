@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -69,46 +68,4 @@ func KeyFrame(n int) []byte {
 	frame := make([]byte, n)
 	copy(frame, []byte{0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00})
 	return frame
-}
-
-// counter counts received RTP packets by stream id and kind. Safe for concurrent use.
-type counter struct {
-	mu      sync.Mutex
-	packets map[string]int
-}
-
-func newCounter() *counter { return &counter{packets: map[string]int{}} }
-
-func (c *counter) add(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.packets[key]++
-}
-
-func (c *counter) get(key string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.packets[key]
-}
-
-func (c *counter) total() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sum := 0
-	for _, n := range c.packets {
-		sum += n
-	}
-	return sum
-}
-
-// read counts the packets of a track until it ends.
-func (c *counter) read(track *webrtc.TrackRemote) {
-	key := track.StreamID() + "/" + track.Kind().String()
-	buffer := make([]byte, 1500)
-	for {
-		if _, _, err := track.Read(buffer); err != nil {
-			return
-		}
-		c.add(key)
-	}
 }

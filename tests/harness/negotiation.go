@@ -89,7 +89,7 @@ func (u *User) answer(ctx context.Context, s signal) error {
 		return nil
 	}
 	if u.subscribe == nil || s.Seq == 1 {
-		if err := u.freshSubscribe(); err != nil {
+		if err := u.freshSubscribe(s.Epoch); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,8 @@ func (u *User) answer(ctx context.Context, s signal) error {
 	return err
 }
 
-func (u *User) freshSubscribe() error {
+// freshSubscribe makes the connection for the offers of an epoch.
+func (u *User) freshSubscribe(epoch int64) error {
 	if u.subscribe != nil {
 		_ = u.subscribe.Close()
 	}
@@ -121,7 +122,7 @@ func (u *User) freshSubscribe() error {
 	if err != nil {
 		return err
 	}
-	connection.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) { u.counter.read(track) })
+	connection.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) { u.arrivals.read(track, epoch) })
 	u.subscribe = connection
 	return nil
 }

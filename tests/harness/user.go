@@ -28,12 +28,12 @@ type User struct {
 	ID      string
 	Token   string
 
-	api     *API
-	inbox   *Inbox
-	source  *source
-	counter *counter
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	api      *API
+	inbox    *Inbox
+	source   *source
+	arrivals *arrivals
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 
 	// Owned by the goroutine of loop.
 	publish    *webrtc.PeerConnection
@@ -75,7 +75,7 @@ func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
 	u := &User{
 		Session: session, ID: id, Token: joined.Token,
 		api: api, inbox: NewInbox(api, session, id, joined.Token),
-		source: source, counter: newCounter(), cancel: cancel, epoch: joined.Epoch,
+		source: source, arrivals: newArrivals(), cancel: cancel, epoch: joined.Epoch,
 	}
 	u.running.Go(func() { u.source.run(ctx) })
 	u.running.Go(func() { u.loop(ctx) })
@@ -110,10 +110,10 @@ func (u *User) Send(ctx context.Context, kind string, data any, to string) (stri
 }
 
 // Packets is how many RTP packets of kind (audio, video) of a stream have arrived.
-func (u *User) Packets(stream, kind string) int { return u.counter.get(stream + "/" + kind) }
+func (u *User) Packets(stream, kind string) int { return u.Arrivals(stream, kind).Packets }
 
 // Received is how many RTP packets of all streams have arrived.
-func (u *User) Received() int { return u.counter.total() }
+func (u *User) Received() int { return u.arrivals.total() }
 
 // Messages is what has arrived so far, in order, each once.
 func (u *User) Messages() []Message {
