@@ -23,6 +23,7 @@ type arrivals struct {
 	mu      sync.Mutex
 	tracks  map[string]*Arrivals
 	byEpoch map[int64]time.Time // when the first packet came on a connection that was made under this epoch
+	holes   holes
 }
 
 func newArrivals() *arrivals {
@@ -103,11 +104,14 @@ func (a *arrivals) total() int {
 // read records the packets of a track of a connection of epoch until it ends.
 func (a *arrivals) read(track *webrtc.TrackRemote, epoch int64) {
 	key := arrivalKey(track.StreamID(), track.Kind().String())
+	numbers := a.holes.track()
 	buffer := make([]byte, 1500)
 	for {
-		if _, _, err := track.Read(buffer); err != nil {
+		n, _, err := track.Read(buffer)
+		if err != nil {
 			return
 		}
+		numbers.add(buffer[:n])
 		a.add(key, epoch, time.Now())
 	}
 }
