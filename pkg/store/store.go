@@ -60,6 +60,19 @@ func CheckURL(url string) error {
 // Open connects to the MongoDB deployment at url (a replica set, for change streams) and makes the indexes. It retries
 // nothing itself; the driver does. Close ends it.
 func Open(ctx context.Context, url, database string) (*Store, error) {
+	s, err := OpenToLook(ctx, url, database)
+	if err != nil {
+		return nil, err
+	}
+	if err := ensureIndexes(ctx, s.db); err != nil {
+		_ = s.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenToLook is [Open] for a tool that must leave the database as it is: no indexes are made.
+func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 	client, err := mongo.Connect(ctx, options.Client().
 		ApplyURI(url).
 		SetRegistry(newRegistry()).
@@ -75,7 +88,7 @@ func Open(ctx context.Context, url, database string) (*Store, error) {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	db := client.Database(database)
-	s := &Store{
+	return &Store{
 		client:       client,
 		db:           db,
 		Sessions:     &Sessions{c: db.Collection("sessions")},
@@ -86,12 +99,7 @@ func Open(ctx context.Context, url, database string) (*Store, error) {
 		Wrappers:     &Replicas{c: db.Collection("wrappers")},
 		Idempotency:  &Idempotency{c: db.Collection("idempotency")},
 		Audit:        &Audit{c: db.Collection("audit")},
-	}
-	if err := ensureIndexes(ctx, db); err != nil {
-		_ = client.Disconnect(context.WithoutCancel(ctx))
-		return nil, err
-	}
-	return s, nil
+	}, nil
 }
 
 // Ping is nil while the primary answers.
