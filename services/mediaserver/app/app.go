@@ -19,6 +19,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/buildinfo"
 	nouns "github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/control"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
@@ -28,6 +29,10 @@ const (
 	// stopTimeout bounds the end of the HTTP server; the fleet says goodbye and closes in bounded time of its own.
 	stopTimeout = 3 * time.Second
 )
+
+// ErrKilled as the cause of the end of [Run]'s context ends a server as SIGKILL ends its process: all sockets close at
+// once, and nobody is told anything. It is for `orkestro dev`, where several services share a process.
+var ErrKilled = announce.ErrKilled
 
 // Deps are what a process that runs several services shares among them.
 type Deps struct {
@@ -49,8 +54,8 @@ type server struct {
 	background sync.WaitGroup
 }
 
-// Run serves until ctx ends, then stops in the order: told to the fleet, control connections, media, broker. It returns
-// an error when the server cannot start or its listener fails.
+// Run serves until ctx ends, then stops in the order: told to the fleet, control connections, media, broker; see also
+// [ErrKilled]. It returns an error when the server cannot start or its listener fails.
 func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error {
 	if err := cfg.check(deps); err != nil {
 		return err
@@ -64,7 +69,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 		_ = listener.Close()
 		return err
 	}
-	return s.run(ctx, listener, deps)
+	return s.run(ctx, newSockets(listener), deps)
 }
 
 func newServer(
@@ -114,7 +119,7 @@ func (s *server) onEvent(e media.Event) {
 }
 
 // run owns everything that newServer made.
-func (s *server) run(ctx context.Context, listener net.Listener, deps Deps) error {
+func (s *server) run(ctx context.Context, listener *sockets, deps Deps) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	front := &http.Server{Handler: s.handler(serving), ReadHeaderTimeout: readHeaderTimeout}
@@ -133,6 +138,10 @@ func (s *server) run(ctx context.Context, listener net.Listener, deps Deps) erro
 	var err error
 	select {
 	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrKilled) {
+			s.kill(front, listener, stopServing)
+			return ErrKilled
+		}
 	case err = <-failed:
 		err = fmt.Errorf("serve the control protocol: %w", err)
 	}
@@ -156,4 +165,23 @@ func (s *server) stop(ctx context.Context, front *http.Server, stopServing conte
 	}
 	s.background.Wait()
 	return err
+}
+
+// kill closes all sockets, as the kernel does when a process dies. All that comes after is to give back memory: nobody
+// outside can tell it from the real thing.
+func (s *server) kill(front *http.Server, listener *sockets, stopServing context.CancelFunc) {
+	if s.fleet != nil {
+		s.fleet.die()
+	}
+	s.media.Disconnect()
+	listener.drop()
+	stopServing()
+	_ = front.Close()
+	s.controlled.Wait()
+	_ = s.media.Close() // its sockets are closed already
+	if s.fleet != nil {
+		s.fleet.leave()
+		_ = s.fleet.close()
+	}
+	s.background.Wait()
 }

@@ -26,6 +26,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 type process struct {
 	address string
 	stop    func() error // may be called again
+	kill    func() error
 }
 
 func start(t *testing.T, cfg app.Config, deps app.Deps) *process {
@@ -33,18 +34,20 @@ func start(t *testing.T, cfg app.Config, deps app.Deps) *process {
 	cfg.Listen = "127.0.0.1:0"
 	listening, ended := make(chan string, 1), make(chan error, 1)
 	deps.Listening = func(address string) { listening <- address }
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, end := context.WithCancelCause(context.Background())
 	go func() { ended <- app.Run(ctx, cfg, deps, silent()) }()
 	p := &process{}
 	stopped := false
-	p.stop = func() error {
+	endWith := func(cause error) error {
 		if stopped {
 			return nil
 		}
 		stopped = true
-		cancel()
+		end(cause)
 		return <-ended
 	}
+	p.stop = func() error { return endWith(nil) }
+	p.kill = func() error { return endWith(app.ErrKilled) }
 	t.Cleanup(func() {
 		if err := p.stop(); err != nil {
 			t.Errorf("stopping: %v", err)

@@ -32,7 +32,7 @@ type fleet struct {
 	events *announce.Events
 
 	registration atomic.Pointer[announce.Registration] // nil until the database is there
-	stopMember   context.CancelFunc
+	stopMember   context.CancelCauseFunc
 	member       sync.WaitGroup // registration
 	stopEvents   context.CancelFunc
 	publishing   sync.WaitGroup
@@ -58,7 +58,7 @@ func newFleet(
 // start registers the server, as soon as there is a database, and publishes events, until leave and close.
 func (f *fleet) start(ctx context.Context, stats func() media.Stats) {
 	var member, publishing context.Context
-	member, f.stopMember = context.WithCancel(ctx)
+	member, f.stopMember = context.WithCancelCause(ctx)
 	publishing, f.stopEvents = context.WithCancel(ctx)
 	f.member.Go(func() { f.register(member, stats) })
 	f.publishing.Go(func() { f.events.Run(publishing) })
@@ -101,8 +101,14 @@ func (f *fleet) checks() []health.Check {
 
 // leave tells the fleet that this server is going.
 func (f *fleet) leave() {
-	f.stopMember()
+	f.stopMember(nil)
 	f.member.Wait()
+}
+
+// die ends registration and publishing without a word to anybody; leave and close then wait for what is left of them.
+func (f *fleet) die() {
+	f.stopMember(ErrKilled)
+	f.stopEvents()
 }
 
 // close ends the publishing of events, and the broker if it is ours.

@@ -29,6 +29,9 @@ const (
 // ErrReplaced says that another process has registered under the id of this one.
 var ErrReplaced = errors.New("announce: another instance has taken this server's id")
 
+// ErrKilled as the cause of the end of a registration's context: it ends without a goodbye, as one does who is killed.
+var ErrKilled = errors.New("announce: killed")
+
 // Registry is where media servers are registered: [store.MediaServers]. Its errors are those documented there.
 type Registry interface {
 	Register(ctx context.Context, server control.MediaServer) error
@@ -68,8 +71,8 @@ func (r *Registration) Ready(context.Context) error {
 	return nil
 }
 
-// Run registers the server, sends heartbeats until ctx ends, and then marks it as down. It returns [ErrReplaced] when
-// another process has taken the id, else nil.
+// Run registers the server, sends heartbeats until ctx ends, and then marks it as down unless the cause is [ErrKilled].
+// It returns [ErrReplaced] when another process has taken the id, else nil.
 func (r *Registration) Run(ctx context.Context) error {
 	if r.register(ctx) != nil {
 		return nil // ctx ended before the server was registered
@@ -81,7 +84,9 @@ func (r *Registration) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			r.goodbye(context.WithoutCancel(ctx))
+			if !errors.Is(context.Cause(ctx), ErrKilled) {
+				r.goodbye(context.WithoutCancel(ctx))
+			}
 			return nil
 		case now := <-ticker.C:
 			err := r.beat(ctx, now)

@@ -74,6 +74,10 @@ func (s *Server) Close() error {
 	return s.engine.Close()
 }
 
+// Disconnect closes the sockets under everything that is there, as the death of the process would: clients hear nothing
+// more, not even a goodbye. Only Close may follow.
+func (s *Server) Disconnect() { _ = s.engine.Close() }
+
 // UDPPort is the port that carries all media.
 func (s *Server) UDPPort() int { return s.engine.UDPPort() }
 
