@@ -21,6 +21,9 @@ type Options struct {
 	Wrappers     int
 	MediaServers int
 	LogLevel     string // "" means debug
+	// Isolated gives each Wrapper and each media server a host of its own, a network namespace, so that it can be cut
+	// off. Where that is not permitted, Start fails with [ErrNoNamespaces].
+	Isolated bool
 }
 
 // apiKey is the secret of the fleet's API key.
@@ -39,11 +42,15 @@ type Fleet struct {
 	data     string // directory for everything that is removed at the end
 	logs     string // directory that is kept when a test has failed
 	mongo    string // URL of the database
+	amqp     string // URL of the broker
 	logLevel string
+
+	network   *network   // of an isolated fleet, nil elsewhere
+	forwarder *forwarder // from there to the broker
 }
 
 // Start builds the programs and starts a fleet with its logs in artifacts/<name>. Close ends it. Errors:
-// [rabbit.ErrNotInstalled].
+// [rabbit.ErrNotInstalled], [ErrNoNamespaces].
 func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 	root, err := Root()
 	if err != nil {
@@ -58,7 +65,7 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 		f.logLevel = "debug"
 	}
 	if err := f.start(ctx, root, o); err != nil {
-		return nil, errors.Join(err, f.Close(true))
+		return nil, errors.Join(err, f.Close(true)) //nolint:contextcheck // cleaning up is not for ctx to end
 	}
 	return f, nil
 }
@@ -76,6 +83,12 @@ func (f *Fleet) start(ctx context.Context, root string, o Options) error {
 	var err error
 	if f.Broker, err = rabbit.Open(ctx, brokerDir); err != nil {
 		return err
+	}
+	f.amqp = f.Broker.URL()
+	if o.Isolated {
+		if err := f.isolate(ctx); err != nil {
+			return err
+		}
 	}
 	if err := build(ctx, root, f.programs); err != nil {
 		return err
@@ -108,6 +121,10 @@ func (f *Fleet) startStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.network != nil {
+		_, port, _ := strings.Cut(p.Address, ":")
+		p.Address = f.network.gateway() + ":" + port
+	}
 	p.args = []string{"store", "--listen=" + p.Address, "--data=" + filepath.Join(f.data, "store")}
 	f.mongo = "mongodb://" + p.Address + "/?directConnection=true"
 	f.Store = p
@@ -123,8 +140,13 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 		if err != nil {
 			return processes, err
 		}
+		if f.isolated(service) {
+			if err := f.settle(ctx, p); err != nil {
+				return processes, err
+			}
+		}
 		p.args = append([]string{
-			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.Broker.URL(), "--mongo-url=" + f.mongo,
+			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.amqp, "--mongo-url=" + f.mongo,
 			"--mongo-database=" + f.database(), "--log-level=" + f.logLevel,
 		}, settings(service)...)
 		processes = append(processes, p)
@@ -187,7 +209,7 @@ func (f *Fleet) Close(keepLogs bool) error {
 	if f.Broker != nil {
 		errs = append(errs, f.Broker.Close())
 	}
-	errs = append(errs, os.RemoveAll(f.data))
+	errs = append(errs, f.disband(), os.RemoveAll(f.data))
 	if !keepLogs && errors.Join(errs...) == nil {
 		errs = append(errs, os.RemoveAll(f.logs))
 	}

@@ -28,6 +28,7 @@ type Process struct {
 	args    []string
 	logFile string
 	ready   func(ctx context.Context, p *Process) error
+	host    *host // in an isolated fleet, nil elsewhere
 
 	cmd    *exec.Cmd // nil while it is not running
 	exited chan error
@@ -40,7 +41,11 @@ func (p *Process) Start(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.program, p.args...) // it outlives its start
+	program, args := p.program, p.args
+	if p.host != nil {
+		program, args = p.host.command(program, args)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it outlives its start
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {
