@@ -66,47 +66,48 @@ func codec(mime string, clock uint32, channels uint16, line string, payload webr
 	}
 }
 
-// newPublishAPI receives: it acknowledges packets for the sender's bandwidth estimate (transport-wide congestion
+// role is what peer connections of one use have in common.
+type role struct {
+	engine   *webrtc.MediaEngine
+	registry *interceptor.Registry
+}
+
+// api makes one peer connection, whose client is at p.
+func (r role) api(settings webrtc.SettingEngine, p *path) *webrtc.API {
+	settings.SetICEBindingRequestHandler(p.follow)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(r.engine), webrtc.WithSettingEngine(settings),
+		webrtc.WithInterceptorRegistry(r.registry))
+}
+
+// newPublishRole receives: it acknowledges packets for the sender's bandwidth estimate (transport-wide congestion
 // control), takes those that came again as RTX (RFC 4588) too, and reports (RFC 3550 section 6.4.2). A [Source] asks
 // for lost ones.
-func newPublishAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+func newPublishRole() (role, error) {
 	engine, err := newMediaEngine(true)
 	if err != nil {
-		return nil, err
+		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	if err != nil {
-		return nil, err
-	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
-		webrtc.WithInterceptorRegistry(registry)), nil
+	return role{engine, registry}, err
 }
 
-// newSubscribeAPI only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
-func newSubscribeAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+// newSubscribeRole only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
+func newSubscribeRole() (role, error) {
 	engine, err := newMediaEngine(false)
-	if err != nil {
-		return nil, err
-	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+	return role{engine, &interceptor.Registry{}}, err
 }
 
-// newDuplexAPI does both on one connection, for Kurento endpoints.
-func newDuplexAPI(settings webrtc.SettingEngine) (*webrtc.API, error) {
+// newDuplexRole does both on one connection, for Kurento endpoints.
+func newDuplexRole() (role, error) {
 	engine, err := newMediaEngine(false)
 	if err != nil {
-		return nil, err
+		return role{}, err
 	}
 	if err := registerReceiving(engine); err != nil {
-		return nil, err
+		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	if err != nil {
-		return nil, err
-	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings),
-		webrtc.WithInterceptorRegistry(registry)), nil
+	return role{engine, registry}, err
 }
 
 func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {

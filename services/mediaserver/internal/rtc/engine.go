@@ -31,9 +31,11 @@ type Engine struct {
 	config  webrtc.Configuration
 	traffic traffic
 
-	publish   *webrtc.API // receives, with feedback to the sender
-	subscribe *webrtc.API // sends; no interceptors, since this package answers NACKs itself
-	duplex    *webrtc.API // both
+	settings  webrtc.SettingEngine
+	patience  time.Duration // see path
+	publish   role          // receives, with feedback to the sender
+	subscribe role          // sends; no interceptors, since this package answers NACKs itself
+	duplex    role          // both
 }
 
 // Open opens the sockets and makes the process's DTLS certificate. The caller closes the engine after its peers.
@@ -56,18 +58,20 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 		return nil, errors.Join(err, sockets.close())
 	}
 	e := &Engine{
-		log:     log,
-		network: sockets,
+		log:      log,
+		network:  sockets,
+		settings: *settings,
+		patience: orDefault(cfg.Disconnected, defaultDisconnected) / 2,
 		config: webrtc.Configuration{
 			Certificates: []webrtc.Certificate{*certificate},
 			BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		},
 	}
-	for _, role := range []struct {
-		api  **webrtc.API
-		make func(webrtc.SettingEngine) (*webrtc.API, error)
-	}{{&e.publish, newPublishAPI}, {&e.subscribe, newSubscribeAPI}, {&e.duplex, newDuplexAPI}} {
-		if *role.api, err = role.make(*settings); err != nil {
+	for _, r := range []struct {
+		role *role
+		make func() (role, error)
+	}{{&e.publish, newPublishRole}, {&e.subscribe, newSubscribeRole}, {&e.duplex, newDuplexRole}} {
+		if *r.role, err = r.make(); err != nil {
 			return nil, errors.Join(err, sockets.close())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -35,13 +36,15 @@ type Handlers struct {
 // peer is what every peer connection has. Its methods are called by one goroutine at a time: the owner's.
 type peer struct {
 	engine *Engine
+	path   *path
 	pc     *webrtc.PeerConnection
 	work   sync.WaitGroup // readers of tracks
 	ufrags []string       // of the remote description
 }
 
-func (e *Engine) newPeer(api *webrtc.API, h Handlers) (*peer, error) {
-	pc, err := api.NewPeerConnection(e.config)
+func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
+	p := &peer{engine: e, path: &path{patience: e.patience}}
+	pc, err := r.api(e.settings, p.path).NewPeerConnection(e.config)
 	if err != nil {
 		return nil, fmt.Errorf("new peer connection: %w", err)
 	}
@@ -57,12 +60,14 @@ func (e *Engine) newPeer(api *webrtc.API, h Handlers) (*peer, error) {
 	if h.DTLS != nil {
 		pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) { h.DTLS(DTLSState(s.String())) })
 	}
-	if h.Pair != nil {
-		pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
+	pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
+		p.path.changed(pair)
+		if h.Pair != nil {
 			h.Pair(pair.Local.ToJSON().Candidate, pair.Remote.ToJSON().Candidate)
-		})
-	}
-	return &peer{engine: e, pc: pc}, nil
+		}
+	})
+	p.pc = pc
+	return p, nil
 }
 
 // ICEState is a state of ICE as W3C spells it (RTCIceConnectionState).
@@ -117,6 +122,9 @@ func (p *peer) setRemote(d *Description, kind webrtc.SDPType) error {
 	text, err := d.text(kind)
 	if err != nil {
 		return err
+	}
+	if !slices.Equal(d.ufrags, p.ufrags) {
+		p.path.restart()
 	}
 	err = guarded("set remote "+kind.String(), func() error {
 		return p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: text})

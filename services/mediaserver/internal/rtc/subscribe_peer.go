@@ -217,6 +217,9 @@ func (p *SubscribePeer) hasData() bool {
 
 // Offer makes an offer with all candidates in it.
 func (p *SubscribePeer) Offer(ctx context.Context, iceRestart bool) (string, error) {
+	if iceRestart {
+		p.path.restart()
+	}
 	return p.setLocal(ctx, func() (webrtc.SessionDescription, error) {
 		return p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: iceRestart})
 	})
