@@ -1,0 +1,137 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+)
+
+func (v view) checkPipelines(r *result) {
+	for id, sess := range v.sessions {
+		if sess.State == control.SessionActive && sess.Pipeline != nil {
+			r.Examined++
+			v.checkPipelineOf(r, id, sess)
+		}
+	}
+	for _, server := range v.servers {
+		for _, p := range v.held[server.ID].pipelines {
+			r.Examined++
+			v.checkPipelineOn(r, server, p)
+		}
+	}
+	r.Left = v.unasked()
+}
+
+// checkPipelineOf looks for the pipeline that a session says it has.
+func (v view) checkPipelineOf(r *result, id control.SessionID, sess *control.Session) {
+	ref := *sess.Pipeline
+	object, condition := sessionObject(id), strconv.FormatInt(sess.Epoch, 10)
+	at := slices.IndexFunc(v.servers, func(s control.MediaServer) bool { return s.ID == ref.Server })
+	if at < 0 {
+		r.add(ProblemPipelineLost, object, condition, "its pipeline is on "+string(ref.Server)+", which is not registered")
+		return
+	}
+	server, h := v.servers[at], v.held[ref.Server]
+	there := slices.IndexFunc(h.pipelines, func(p mediaapi.FleetPipeline) bool { return p.ID == ref.ID })
+	switch {
+	case server.Status == control.StatusDown:
+		r.add(ProblemPipelineLost, object, condition, "its pipeline is on "+string(ref.Server)+", which is down")
+	case ref.Instance != server.Instance:
+		r.add(ProblemPipelineLost, object, condition, "its pipeline went with an earlier life of "+string(ref.Server))
+	case h.err != nil: // told of the server
+	case there < 0:
+		r.add(ProblemPipelineLost, object, condition, string(ref.Server)+" does not have its pipeline "+ref.ID)
+	case h.pipelines[there].Epoch != sess.Epoch:
+		r.add(ProblemEpoch, object, condition, fmt.Sprintf("it is at epoch %d, its pipeline %s on %s at %d",
+			sess.Epoch, ref.ID, ref.Server, h.pipelines[there].Epoch))
+	}
+}
+
+// checkPipelineOn looks for the session of a pipeline that a server has.
+func (v view) checkPipelineOn(r *result, server control.MediaServer, p mediaapi.FleetPipeline) {
+	if !v.covers(p.Session) {
+		return
+	}
+	sess := v.sessions[p.Session]
+	if sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == p.ID && sess.Pipeline.Server == server.ID {
+		return
+	}
+	detail := fmt.Sprintf("%s has it for epoch %d of session %s, ", server.ID, p.Epoch, p.Session)
+	switch {
+	case sess == nil:
+		detail += "which is not there"
+	case sess.Pipeline == nil:
+		detail += "which has none"
+	default:
+		detail += fmt.Sprintf("which is at epoch %d with %s on %s", sess.Epoch, sess.Pipeline.ID, sess.Pipeline.Server)
+	}
+	r.add(ProblemPipelineUnwanted, "pipeline:"+p.ID, "", detail)
+}
+
+func (v view) checkEndpoints(r *result) {
+	for _, server := range v.servers {
+		h := v.held[server.ID]
+		there := make(map[string]bool, len(h.endpoints))
+		owners := make(map[string]*control.Session, len(h.pipelines))
+		for _, p := range h.pipelines {
+			owners[p.ID] = v.sessions[p.Session]
+		}
+		for _, e := range h.endpoints {
+			there[e.ID] = true
+			if sess := owners[e.Pipeline]; sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == e.Pipeline {
+				r.Examined++
+				checkEndpointOn(r, server, sess, e)
+			}
+		}
+		if h.err == nil && h.instance == server.Instance {
+			v.checkEndpointsOf(r, server, there)
+		}
+	}
+	r.Left = v.unasked()
+}
+
+// checkEndpointOn looks for the connection of an endpoint that a server has. Those of pipelines that nobody wants go
+// with the pipeline.
+func checkEndpointOn(r *result, server control.MediaServer, sess *control.Session, e mediaapi.FleetEndpoint) {
+	for _, c := range sess.Connections {
+		if c.Endpoint.ID == e.ID {
+			return
+		}
+	}
+	r.add(ProblemEndpointUnwanted, "endpoint:"+e.ID, "", fmt.Sprintf(
+		"%s has it for user %s of session %s under join %s, and no connection names it", server.ID, e.User, sess.ID, e.Join))
+}
+
+// checkEndpointsOf looks for the endpoints that connections on a server say they have.
+func (v view) checkEndpointsOf(r *result, server control.MediaServer, there map[string]bool) {
+	for id, sess := range v.sessions {
+		if sess.Pipeline == nil || sess.Pipeline.Server != server.ID || sess.Pipeline.Instance != server.Instance {
+			continue
+		}
+		for _, c := range sess.Connections {
+			if c.Epoch == sess.Epoch && c.Endpoint.ID != "" && !there[c.Endpoint.ID] {
+				r.Examined++
+				r.add(ProblemEndpointLost, userObject(id, c.User), c.Endpoint.ID, fmt.Sprintf(
+					"%s does not have the endpoint %s of its %s connection", server.ID, c.Endpoint.ID, c.Kind))
+			}
+		}
+	}
+}
+
+// unasked says which servers could not be compared.
+func (v view) unasked() string {
+	var names []string
+	for _, server := range v.servers {
+		if v.held[server.ID].err != nil && server.Status != control.StatusDown {
+			names = append(names, string(server.ID))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "what is on " + strings.Join(names, ", ") + ": not reached from here"
+}

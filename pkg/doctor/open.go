@@ -1,0 +1,89 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	"github.com/orkestro/orkestro/pkg/broker/management"
+	"github.com/orkestro/orkestro/pkg/mediaclient"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Config says where a fleet is.
+type Config struct {
+	MongoURL      string
+	MongoDatabase string
+	AMQPURL       string
+	// ManagementURL is RabbitMQ's management API with its account, http://user:password@host:15672; "": not asked.
+	ManagementURL string
+}
+
+const (
+	connectTimeout = 10 * time.Second // for the first connection to the broker
+	connectStep    = 20 * time.Millisecond
+)
+
+// Open connects to a fleet. The caller calls closeFleet when done. Errors: what is wrong with the URLs, or that database
+// or broker do not answer.
+func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFleet func(), err error) {
+	if err := store.CheckURL(c.MongoURL); err != nil {
+		return fleet, nil, err
+	}
+	if c.ManagementURL != "" {
+		if fleet.Survey, err = management.New(c.ManagementURL, c.AMQPURL); err != nil {
+			return fleet, nil, err
+		}
+	}
+	messages, err := amqp.Open(ctx, amqp.Config{URL: c.AMQPURL, ConnectionName: "orkestro doctor"}, log)
+	if err != nil {
+		return fleet, nil, err
+	}
+	database, err := store.OpenToLook(ctx, c.MongoURL, c.MongoDatabase)
+	if err != nil {
+		return fleet, nil, errors.Join(err, messages.Close())
+	}
+	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: serverTimeout}, log)
+	fleet.Store, fleet.Broker = database, messages
+	fleet.Connect = func(ctx context.Context, url string) (Server, error) {
+		client, err := pool.Connect(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return client, nil
+	}
+	closeFleet = func() {
+		pool.Close()
+		_ = messages.Close() // nothing was on its way
+		_ = database.Close(context.WithoutCancel(ctx))
+	}
+	if err := connected(ctx, messages); err != nil {
+		closeFleet()
+		return fleet, nil, err
+	}
+	return fleet, closeFleet, nil
+}
+
+// connected waits for the broker's first connection.
+func connected(ctx context.Context, b broker.Broker) error {
+	deadline := time.After(connectTimeout)
+	ticker := time.NewTicker(connectStep)
+	defer ticker.Stop()
+	for {
+		err := b.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			return fmt.Errorf("connect to the broker: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
