@@ -26,11 +26,15 @@ func (b banner) print(w io.Writer) {
 	if b.demo {
 		line("demo page", "%s/demo/?session=demo   (open it twice)", b.base)
 	}
-	line("operator's page", "%s/admin", b.base)
+	line("operator's page", "%s/admin   (kill a media server there, and watch the call)", b.base)
 	line("API docs", "%s/docs", b.base)
 	line("API", "%s/v1   key: %s", b.base, b.key)
 	line("store", "mongosh %q", b.fleet.Store)
-	line("media servers", "%s", strings.Join(b.fleet.MediaServers, "   "))
+	var urls []string
+	for _, server := range b.fleet.MediaServers {
+		urls = append(urls, server.URL())
+	}
+	line("media servers", "%s", strings.Join(urls, "   "))
 	if b.data == "" {
 		line("data", "in memory, gone at the end (--data DIR keeps it)")
 	} else {

@@ -13,6 +13,8 @@ import (
 	"github.com/orkestro/orkestro/cmd/orkestro/demo"
 	"github.com/orkestro/orkestro/cmd/orkestro/internal/fleet"
 	"github.com/orkestro/orkestro/cmd/orkestro/internal/front"
+	"github.com/orkestro/orkestro/cmd/orkestro/internal/killswitch"
+	"github.com/orkestro/orkestro/cmd/orkestro/internal/operator"
 	"github.com/orkestro/orkestro/pkg/logging"
 )
 
@@ -49,7 +51,9 @@ func (c *devCommand) Run(ctx context.Context, t terminal) error {
 			page = demo.Handler(demo.Config{APIURL: base, APIKey: c.APIKey})
 		}
 		banner{base: base, key: c.APIKey, data: c.Data, demo: c.Demo, fleet: addresses}.print(t.out)
-		return serve(ctx, listener, front.Handler(addresses.RestAPIs, page, log), log)
+		handler := front.Handler(addresses.RestAPIs, page, log)
+		handler = killswitch.Handler(handler, addresses.MediaServers, operator.New(base, c.APIKey), log)
+		return serve(ctx, listener, handler, log)
 	})
 }
 

@@ -31,13 +31,13 @@ const (
 type Config struct {
 	DataDir     string // where the store keeps its data; "": in memory
 	APIKey      string // secret of the one API key
-	MediaListen string // address of the first media server, if it is free
+	MediaListen string // address of the first media server, if it is free; otherwise a free port of the same host
 }
 
 // Addresses is where a running fleet can be reached.
 type Addresses struct {
 	Store        string // MongoDB URL with the database
-	MediaServers []string
+	MediaServers []*MediaServer
 	RestAPIs     []*url.URL
 }
 
@@ -56,9 +56,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, serve func(context.C
 	ctx, failed := context.WithCancelCause(ctx)
 	defer failed(nil)
 	s := services{cfg: cfg, store: store.URL(), broker: messages, log: log}
+	s.media = s.newMediaServers()
 	var layers []*layer
-	for _, members := range []func(context.Context) ([]member, error){s.mediaServers, s.wrappers, s.restAPIs} {
-		l, err := s.start(ctx, failed, members)
+	for _, members := range []func() ([]member, error){s.mediaServers, s.wrappers, s.restAPIs} {
+		l, err := start(ctx, failed, members)
 		if l != nil {
 			defer l.stop()
 		}
@@ -67,7 +68,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, serve func(context.C
 		}
 		layers = append(layers, l)
 	}
-	a, err := addresses(store.URL(), layers[0], layers[2])
+	a, err := addresses(store.URL(), s.media, layers[2])
 	if err != nil {
 		return err
 	}
@@ -78,10 +79,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, serve func(context.C
 }
 
 // start starts one layer; a layer that is not nil is to be stopped.
-func (s services) start(
-	ctx context.Context, failed context.CancelCauseFunc, members func(context.Context) ([]member, error),
+func start(
+	ctx context.Context, failed context.CancelCauseFunc, members func() ([]member, error),
 ) (*layer, error) {
-	list, err := members(ctx)
+	list, err := members()
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +97,8 @@ func failure(ctx context.Context) error {
 	return nil
 }
 
-func addresses(store string, mediaServers, restAPIs *layer) (Addresses, error) {
-	a := Addresses{Store: strings.Replace(store, "/?", "/"+database+"?", 1)}
-	for _, address := range mediaServers.addresses {
-		a.MediaServers = append(a.MediaServers, "ws://"+address+"/kurento")
-	}
+func addresses(store string, mediaServers []*MediaServer, restAPIs *layer) (Addresses, error) {
+	a := Addresses{Store: strings.Replace(store, "/?", "/"+database+"?", 1), MediaServers: mediaServers}
 	for _, address := range restAPIs.addresses {
 		replica, err := url.Parse("http://" + address)
 		if err != nil {

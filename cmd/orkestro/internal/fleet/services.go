@@ -23,28 +23,38 @@ type services struct {
 	store  string
 	broker broker.Broker
 	log    *slog.Logger
+	media  []*MediaServer
 }
 
-func (s services) mediaServers(ctx context.Context) ([]member, error) {
-	members := make([]member, MediaServers)
-	for i := range members {
-		listen := anyPort
+// newMediaServers gives the media servers, which their members then run.
+func (s services) newMediaServers() []*MediaServer {
+	servers := make([]*MediaServer, MediaServers)
+	for i := range servers {
+		id, listen := name("media", i), anyPort
 		if i == 0 {
-			listen = freeOr(ctx, s.cfg.MediaListen)
+			listen = s.cfg.MediaListen
 		}
-		id := name("media", i)
-		var cfg mediaserver.Config
-		if err := s.settings(&cfg, id, listen); err != nil {
-			return nil, err
-		}
-		members[i] = member{name: id, run: func(ctx context.Context, listening func(string)) error {
+		serve := func(ctx context.Context, listen string, listening func(string)) error {
+			var cfg mediaserver.Config
+			if err := s.settings(&cfg, id, listen); err != nil {
+				return err
+			}
 			return mediaserver.Run(ctx, cfg, mediaserver.Deps{Broker: s.broker, Listening: listening}, s.log)
-		}}
+		}
+		servers[i] = &MediaServer{id: id, serve: serve, wake: make(chan struct{}, 1), address: listen}
+	}
+	return servers
+}
+
+func (s services) mediaServers() ([]member, error) {
+	members := make([]member, len(s.media))
+	for i, server := range s.media {
+		members[i] = member{name: server.id, run: server.run}
 	}
 	return members, nil
 }
 
-func (s services) wrappers(context.Context) ([]member, error) {
+func (s services) wrappers() ([]member, error) {
 	members := make([]member, Wrappers)
 	for i := range members {
 		id := name("wrapper", i)
@@ -59,7 +69,7 @@ func (s services) wrappers(context.Context) ([]member, error) {
 	return members, nil
 }
 
-func (s services) restAPIs(context.Context) ([]member, error) {
+func (s services) restAPIs() ([]member, error) {
 	members := make([]member, RestAPIs)
 	for i := range members {
 		id := name("restapi", i)
