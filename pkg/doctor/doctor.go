@@ -1,5 +1,5 @@
-// Package doctor examines a live fleet: whether sessions, pipelines, endpoints, queues and records agree with each other.
-// The operator's command and the tests of failures call it. It only reads.
+// Package doctor examines a live fleet: whether sessions, pipelines, endpoints, queues and records agree with each
+// other. The operator's command and the tests of failures call it. It only reads.
 //
 // A fleet is always in motion: between two writes of a Wrapper anything may look wrong for a moment. So a finding
 // counts only when it is there again, about the same object in the same condition, after a pause that is longer than

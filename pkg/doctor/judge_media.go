@@ -75,27 +75,28 @@ func (v view) checkPipelineOn(r *result, server control.MediaServer, p mediaapi.
 func (v view) checkEndpoints(r *result) {
 	for _, server := range v.servers {
 		h := v.held[server.ID]
-		there := make(map[string]bool, len(h.endpoints))
-		owners := make(map[string]*control.Session, len(h.pipelines))
+		wanted := map[string]*control.Session{} // by pipeline
 		for _, p := range h.pipelines {
-			owners[p.ID] = v.sessions[p.Session]
+			if sess := v.sessions[p.Session]; sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == p.ID {
+				wanted[p.ID] = sess
+			}
 		}
+		there := map[string]bool{}
 		for _, e := range h.endpoints {
 			there[e.ID] = true
-			if sess := owners[e.Pipeline]; sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == e.Pipeline {
+			if sess := wanted[e.Pipeline]; sess != nil {
 				r.Examined++
 				checkEndpointOn(r, server, sess, e)
 			}
 		}
-		if h.err == nil && h.instance == server.Instance {
-			v.checkEndpointsOf(r, server, there)
+		for _, sess := range wanted {
+			checkEndpointsOf(r, server, sess, there)
 		}
 	}
 	r.Left = v.unasked()
 }
 
-// checkEndpointOn looks for the connection of an endpoint that a server has. Those of pipelines that nobody wants go
-// with the pipeline.
+// checkEndpointOn looks for the connection of an endpoint that a server has.
 func checkEndpointOn(r *result, server control.MediaServer, sess *control.Session, e mediaapi.FleetEndpoint) {
 	for _, c := range sess.Connections {
 		if c.Endpoint.ID == e.ID {
@@ -106,18 +107,13 @@ func checkEndpointOn(r *result, server control.MediaServer, sess *control.Sessio
 		"%s has it for user %s of session %s under join %s, and no connection names it", server.ID, e.User, sess.ID, e.Join))
 }
 
-// checkEndpointsOf looks for the endpoints that connections on a server say they have.
-func (v view) checkEndpointsOf(r *result, server control.MediaServer, there map[string]bool) {
-	for id, sess := range v.sessions {
-		if sess.Pipeline == nil || sess.Pipeline.Server != server.ID || sess.Pipeline.Instance != server.Instance {
-			continue
-		}
-		for _, c := range sess.Connections {
-			if c.Epoch == sess.Epoch && c.Endpoint.ID != "" && !there[c.Endpoint.ID] {
-				r.Examined++
-				r.add(ProblemEndpointLost, userObject(id, c.User), c.Endpoint.ID, fmt.Sprintf(
-					"%s does not have the endpoint %s of its %s connection", server.ID, c.Endpoint.ID, c.Kind))
-			}
+// checkEndpointsOf looks for the endpoints that the connections of a session say they have.
+func checkEndpointsOf(r *result, server control.MediaServer, sess *control.Session, there map[string]bool) {
+	for _, c := range sess.Connections {
+		if c.Epoch == sess.Epoch && c.Endpoint.ID != "" && !there[c.Endpoint.ID] {
+			r.Examined++
+			r.add(ProblemEndpointLost, userObject(sess.ID, c.User), c.Endpoint.ID, fmt.Sprintf(
+				"%s does not have the endpoint %s of its %s connection", server.ID, c.Endpoint.ID, c.Kind))
 		}
 	}
 }

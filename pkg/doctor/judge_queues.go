@@ -42,12 +42,13 @@ func (v view) checkConsumers(r *result, queue string, wrappers int) {
 	case info.Consumers == 0:
 		r.add(ProblemUnread, queueObject(queue), "", fmt.Sprintf("no Wrapper takes from it, %d messages wait", info.Messages))
 	case info.Consumers < wrappers:
-		r.add(ProblemPartlyRead, queueObject(queue), "", fmt.Sprintf("%d of %d Wrappers take from it", info.Consumers, wrappers))
+		r.add(ProblemPartlyRead, queueObject(queue), "",
+			fmt.Sprintf("%d of %d Wrappers take from it", info.Consumers, wrappers))
 	}
 }
 
-// checkUserQueue judges the queue of a user that was heard of lately, so that it polls: others get their queue again when
-// they come back. A user with a connection counts as heard of even if it does not poll.
+// checkUserQueue judges the queue of a user that was heard of lately, so that it polls: others get their queue again
+// when they come back. A user with a connection counts as heard of even if it does not poll.
 func (v view) checkUserQueue(r *result, sess *control.Session, user control.User) {
 	name := message.UserQueue(sess.ID, user.ID).Name
 	if v.queues[name] != nil {

@@ -16,7 +16,7 @@ func (v view) checkSessions(r *result) {
 			continue
 		case sess.Pipeline == nil && len(sess.Users) > 0:
 			r.add(ProblemUsersWithoutPipeline, object, "", fmt.Sprintf("%d users and no pipeline", len(sess.Users)))
-		case sess.EmptySince != nil && sess.EmptyTimeout > 0 && v.at.Sub(*sess.EmptySince) > sess.EmptyTimeout+v.settings.Pause:
+		case v.outlived(sess):
 			r.add(ProblemEmpty, object, sess.CreatedBy, fmt.Sprintf("nobody is in it since %s, its time is %s",
 				v.age(*sess.EmptySince), sess.EmptyTimeout))
 		}
@@ -28,6 +28,13 @@ func (v view) checkSessions(r *result) {
 		r.Examined++
 		r.add(ProblemNotForgotten, sessionObject(sess.ID), "", "closed, and to be forgotten by now")
 	}
+}
+
+// outlived reports whether a session is empty for longer than it wants. One that does not say goes by a setting of
+// the Wrappers.
+func (v view) outlived(sess *control.Session) bool {
+	return sess.EmptySince != nil && sess.EmptyTimeout > 0 &&
+		v.at.Sub(*sess.EmptySince) > sess.EmptyTimeout+v.settings.Pause
 }
 
 func (v view) checkUsers(r *result) {

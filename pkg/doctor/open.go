@@ -28,8 +28,8 @@ const (
 	connectStep    = 20 * time.Millisecond
 )
 
-// Open connects to a fleet. The caller calls closeFleet when done. Errors: what is wrong with the URLs, or that database
-// or broker do not answer.
+// Open connects to a fleet. The caller calls closeFleet when done. Errors: what is wrong with the URLs, or that the
+// broker does not answer.
 func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFleet func(), err error) {
 	if err := store.CheckURL(c.MongoURL); err != nil {
 		return fleet, nil, err
@@ -45,7 +45,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFl
 	}
 	database, err := store.OpenToLook(ctx, c.MongoURL, c.MongoDatabase)
 	if err != nil {
-		return fleet, nil, errors.Join(err, messages.Close())
+		return fleet, nil, errors.Join(err, messages.Close()) //nolint:contextcheck // it bounds itself
 	}
 	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: serverTimeout}, log)
 	fleet.Store, fleet.Broker = database, messages
@@ -58,7 +58,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFl
 	}
 	closeFleet = func() {
 		pool.Close()
-		_ = messages.Close() // nothing was on its way
+		_ = messages.Close() //nolint:contextcheck // it bounds itself, and nothing was on its way
 		_ = database.Close(context.WithoutCancel(ctx))
 	}
 	if err := connected(ctx, messages); err != nil {

@@ -52,8 +52,8 @@ func explain(p Problem) explanation {
 }
 
 const (
-	loopLate  = "the slow loop of the Wrappers mends it; that it did not means that it fails: look for warnings in their logs"
-	sweepLate = "the sweeper of the Wrappers ends it; that it did not means that it fails: look for warnings in their logs"
+	loopLate  = "the slow loop of the Wrappers mends it; that it did not means that it fails: see warnings in their logs"
+	sweepLate = "the sweeper of the Wrappers ends it; that it did not means that it fails: see warnings in their logs"
 	byHand    = "nothing reads it: delete it in RabbitMQ (rabbitmqctl delete_queue, or the management page)"
 )
 
@@ -71,7 +71,10 @@ func explanations() map[Problem]explanation {
 			"the record and the process are of two lives of the server, or two servers share one address",
 			"give each media server an id and a URL of its own; restart the one at that URL",
 		},
-		ProblemNoServer: {"nobody can join", "start a media server with the same --mongo-url"},
+		ProblemNoServer: {
+			"nobody can join",
+			"start a media server with the same --mongo-url",
+		},
 		ProblemStale: {
 			"the process is gone, frozen, or cannot write to the database",
 			"start it again; a record of a replica that is gone for good can be deleted from its collection",
@@ -80,31 +83,109 @@ func explanations() map[Problem]explanation {
 			"heartbeats are judged by clocks: users may be taken out too early or too late",
 			"have both machines keep time (NTP); if all are skewed alike, it is this machine",
 		},
-		ProblemNoReplica:            {"requests are not taken, or not handled", "start at least one, with --amqp-url and --mongo-url"},
-		ProblemStuckClosing:         {"its media and queues may still be there, its id is not free", sweepLate},
-		ProblemStuckLeaving:         {"its place is not free and the others may not know that it left", "remove it again: DELETE /v1/sessions/{sid}/users/{uid}"},
-		ProblemUsersWithoutPipeline: {"its users have no media", "have one of them rejoin, or close the session"},
-		ProblemEmpty:                {"it takes up a queue on the broker", sweepLate},
-		ProblemNotForgotten:         {"its id is not free", "the index sessions(expireAt) is missing, or the database does not expire"},
-		ProblemPipelineLost:         {"its users have no media", loopLate},
-		ProblemPipelineUnwanted:     {"it takes up memory; users still connected to it do not hear the others", loopLate},
-		ProblemEpoch:                {"offers to it are refused as stale", "close the session; keep its audit and the logs, this must not happen"},
-		ProblemEndpointLost:         {"this connection has no media until its user offers again or rejoins", "have the user rejoin"},
-		ProblemEndpointUnwanted:     {"it takes up memory and a connection", loopLate},
-		ProblemNoQueue:              {"no request of this session is taken (503)", "Wrappers make it again: look at whether they run and reach RabbitMQ"},
-		ProblemNoExchange:           {"what concerns everybody reaches nobody", "the next message to everybody makes it again, with a sync for each user"},
-		ProblemUnread:               {"requests wait and then fail (503)", "look at whether Wrappers run, are ready, and reach RabbitMQ"},
-		ProblemPartlyRead:           {"the others carry its load", "look at the logs of the Wrappers for the subscription; restart the one without it"},
-		ProblemNoUserQueue:          {"its polls get nothing", "its next poll makes it again with a sync: look at the logs of the REST replicas"},
-		ProblemUnbound:              {"its user gets only what is sent to it alone", "have the user rejoin"},
-		ProblemQueueLeft:            {"it takes up memory on the broker", byHand},
-		ProblemExchangeLeft:         {"it takes up memory on the broker", "delete it in RabbitMQ (management page)"},
-		ProblemUserQueueLeft:        {"it fills up until it expires", "it goes by itself 30 minutes after its last reader"},
-		ProblemNoPresence:           {"its user is never taken out when it goes silent", "remove the user when it is gone: DELETE /v1/sessions/{sid}/users/{uid}"},
-		ProblemPresenceLeft:         {"a record of nobody", sweepLate},
-		ProblemIdle:                 {"others see somebody who is gone", sweepLate},
-		ProblemNegotiationLeft:      {"a record of nobody", "delete it: db.negotiations.deleteOne({_id: ID})"},
-		ProblemDead:                 {"requests or media events had no effect", "orkestro dead ls, then replay or drop them"},
-		ProblemIndex:                {"reads become slow, and what expires stays", "restart any service: it makes all indexes"},
+		ProblemNoReplica: {
+			"requests are not taken, or not handled",
+			"start at least one, with --amqp-url and --mongo-url",
+		},
+		ProblemStuckClosing: {
+			"its media and queues may still be there, its id is not free",
+			sweepLate,
+		},
+		ProblemStuckLeaving: {
+			"its place is not free and the others may not know that it left",
+			"remove it again: DELETE /v1/sessions/{sid}/users/{uid}",
+		},
+		ProblemUsersWithoutPipeline: {
+			"its users have no media",
+			"have one of them rejoin, or close the session",
+		},
+		ProblemEmpty: {
+			"it takes up a queue on the broker",
+			sweepLate,
+		},
+		ProblemNotForgotten: {
+			"its id is not free",
+			"the index sessions(expireAt) is missing, or the database does not expire",
+		},
+		ProblemPipelineLost: {
+			"its users have no media",
+			loopLate,
+		},
+		ProblemPipelineUnwanted: {
+			"it takes up memory; users still connected to it do not hear the others",
+			loopLate,
+		},
+		ProblemEpoch: {
+			"offers to it are refused as stale",
+			"close the session; keep its audit and the logs, this must not happen",
+		},
+		ProblemEndpointLost: {
+			"this connection has no media until its user offers again or rejoins",
+			"have the user rejoin",
+		},
+		ProblemEndpointUnwanted: {
+			"it takes up memory and a connection",
+			loopLate,
+		},
+		ProblemNoQueue: {
+			"no request of this session is taken (503)",
+			"Wrappers make it again: look at whether they run and reach RabbitMQ",
+		},
+		ProblemNoExchange: {
+			"what concerns everybody reaches nobody",
+			"the next message to everybody makes it again, with a sync for each user",
+		},
+		ProblemUnread: {
+			"requests wait and then fail (503)",
+			"look at whether Wrappers run, are ready, and reach RabbitMQ",
+		},
+		ProblemPartlyRead: {
+			"the others carry its load",
+			"look at the logs of the Wrappers for the subscription; restart the one without it",
+		},
+		ProblemNoUserQueue: {
+			"its polls get nothing",
+			"its next poll makes it again with a sync: look at the logs of the REST replicas",
+		},
+		ProblemUnbound: {
+			"its user gets only what is sent to it alone",
+			"have the user rejoin",
+		},
+		ProblemQueueLeft: {
+			"it takes up memory on the broker",
+			byHand,
+		},
+		ProblemExchangeLeft: {
+			"it takes up memory on the broker",
+			"delete it in RabbitMQ (management page)",
+		},
+		ProblemUserQueueLeft: {
+			"it fills up until it expires",
+			"it goes by itself 30 minutes after its last reader",
+		},
+		ProblemNoPresence: {
+			"its user is never taken out when it goes silent",
+			"remove the user when it is gone: DELETE /v1/sessions/{sid}/users/{uid}",
+		},
+		ProblemPresenceLeft: {
+			"a record of nobody",
+			sweepLate,
+		},
+		ProblemIdle: {
+			"others see somebody who is gone",
+			sweepLate,
+		},
+		ProblemNegotiationLeft: {
+			"a record of nobody",
+			"delete it: db.negotiations.deleteOne({_id: ID})",
+		},
+		ProblemDead: {
+			"requests or media events had no effect",
+			"orkestro dead ls, then replay or drop them",
+		},
+		ProblemIndex: {
+			"reads become slow, and what expires stays",
+			"restart any service: it makes all indexes",
+		},
 	}
 }
