@@ -139,7 +139,7 @@ func TestRoaming_MediaFollowsTheClient(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, func() error { return seen.last(control.ConnectionConnected) })
-	testkit.Eventually(t, func() error { return sub.stateIs(control.ConnectionConnected) })
+	testkit.Eventually(t, func() error { return sub.lastState(control.ConnectionConnected) })
 	if got := sub.offerCount(); got != 1 {
 		t.Errorf("%d offers, want the first only", got)
 	}
@@ -150,15 +150,6 @@ func (s *states) last(want control.ConnectionState) error {
 	defer s.mu.Unlock()
 	if n := len(s.list); n == 0 || s.list[n-1] != want {
 		return fmt.Errorf("states %v, want %s at last", s.list, want)
-	}
-	return nil
-}
-
-func (s *subscriber) stateIs(want control.ConnectionState) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.states); n == 0 || s.states[n-1].State != want {
-		return fmt.Errorf("states %v, want %s at last", s.states, want)
 	}
 	return nil
 }

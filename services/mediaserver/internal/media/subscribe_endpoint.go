@@ -100,6 +100,7 @@ func (e *SubscribeEndpoint) update(ctx context.Context, force, restart bool) {
 			e.report(err)
 			return
 		}
+		restart = false // ICE begins anyway
 	}
 	change, err := e.peer.SetTracks(tracks)
 	channels, channelErr := e.peer.SetChannels(mirrors)
@@ -120,6 +121,9 @@ func (e *SubscribeEndpoint) makeOffer(ctx context.Context, restart bool) {
 	if err != nil {
 		e.report(err)
 		e.giveUp()
+		if errors.Is(err, rtc.ErrClosed) {
+			e.update(ctx, false, false) // by the client, who gets a fresh one
+		}
 		return
 	}
 	e.seq++
@@ -199,8 +203,12 @@ func (e *SubscribeEndpoint) stateChanged(peer *rtc.SubscribePeer, s control.Conn
 		return
 	}
 	e.states.emit(e.server, e, s)
-	if s == control.ConnectionConnected {
+	switch s {
+	case control.ConnectionConnected:
 		peer.RequestKeyframes()
+	case control.ConnectionClosed: // by the client; it gets an offer when it asks, or when there is something new
+		e.giveUp()
+	default:
 	}
 }
 
