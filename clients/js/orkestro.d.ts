@@ -77,6 +77,16 @@ export interface SessionEvents {
   /** `by` says who saw it: this client or the server. */
   'connection-state': { connection: ConnectionKind; epoch: number; state: string; by: 'client' | 'server' };
   'connection-failed': { connection: ConnectionKind; epoch: number; retry: boolean };
+  /**
+   * A stream that was being received has stopped: the media server is gone, or the connection is lost or made anew. The
+   * last picture stays; `recovered` follows by itself, unless the stream is removed first.
+   */
+  interrupted: { streamId: string };
+  /**
+   * An interrupted stream is back, with all kinds that it had. ms: from the last packet before to the first one after;
+   * null: its owner has paused it, or it is not subscribed to any more, so that nothing more is to come.
+   */
+  recovered: { streamId: string; ms: number | null };
   /** The media server is gone; media comes back by itself. */
   disconnected: { epoch: number; reason: string };
   /** Connections are being made anew under this epoch. */

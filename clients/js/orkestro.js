@@ -1,5 +1,6 @@
 // Orkestro for browsers: one user in one session. See README.md; types are in orkestro.d.ts.
 import { Api, ApiError, delay } from './src/api.js';
+import { Interruptions } from './src/interruptions.js';
 import { RemoteMedia } from './src/media.js';
 import { messages } from './src/messages.js';
 import { Publisher } from './src/publisher.js';
@@ -27,6 +28,7 @@ export class Session extends EventTarget {
   #renewal;
   #roster;
   #remote;
+  #interruptions;
   #publisher;
   #subscriber;
   #subscriptions = null; // null: everything, the default
@@ -59,8 +61,12 @@ export class Session extends EventTarget {
       onTrack: (track, id, stream) => this.emit('track', { track, streamId: id, mediaStream: stream }),
       onLive: (track, id) => this.#mediaArrived(track, id),
     });
+    this.#interruptions = new Interruptions({
+      onInterrupted: (streamId) => this.emit('interrupted', { streamId }),
+      onRecovered: (streamId, ms) => this.emit('recovered', { streamId, ms }),
+    });
     this.#publisher = new Publisher(this);
-    this.#subscriber = new Subscriber(this, (track, received) => this.#remote.add(track, received));
+    this.#subscriber = new Subscriber(this, (...received) => this.#remote.add(...received));
   }
 
   get closed() {
@@ -137,6 +143,7 @@ export class Session extends EventTarget {
   async subscribe({ mode = 'all', streams } = {}) {
     this.#subscriptions = mode === 'all' ? null : { mode, streams: streams ?? [] };
     await this.#call('PUT', '/subscriptions', this.#subscriptions ?? { mode });
+    this.#missOnlyWanted();
     if (this.#subscriber.stopped) await this.#subscriber.request();
   }
 
@@ -335,19 +342,55 @@ export class Session extends EventTarget {
   #mediaLost(data) {
     this.mediaDown = true;
     this.#gapSince ??= performance.now();
+    this.interrupted();
     this.emit('disconnected', data);
   }
 
   #mediaArrived(track, streamId) {
     this.timings.firstMedia ??= performance.now() - (this.#mediaDue ?? this.#began);
     this.emit('media', { track, streamId });
+    this.#interruptions.arrived(streamId, track.kind);
     this.#recovered();
   }
 
-  /** A connection is up. With nobody to receive from, that is all there is to wait for. */
-  connected() {
+  /** What is being received stops: the media server is gone, or the connection is lost or made anew. */
+  interrupted() {
+    if (this.closed) return;
+    for (const { id: user, streams } of this.users.values()) {
+      if (user !== this.userId) streams.forEach((stream) => this.#interrupt(stream));
+    }
+  }
+
+  #interrupt(stream) {
+    const { kinds, last } = this.#remote.flow(stream.id);
+    if (last > -Infinity) this.#interruptions.begin(stream.id, kinds.filter(sentOf(stream)), last);
+  }
+
+  // What is no longer subscribed to is missed no more.
+  #missOnlyWanted() {
+    if (!this.#subscriptions) return;
+    const { streams } = this.#subscriptions;
+    for (const id of this.#interruptions.ids) {
+      const wanted = streams.find((stream) => stream.id === id);
+      this.#interruptions.expect(id, wanted ? (wanted.kinds ?? ['audio', 'video']) : []);
+    }
+  }
+
+  /** The state of a connection has changed. */
+  changed(kind, state) {
+    if (state === 'connected') this.#connected(kind);
+    else if (kind === 'subscribe' && (state === 'disconnected' || state === 'failed')) this.interrupted();
+  }
+
+  #connected(kind) {
     const others = [...this.users.values()].filter(({ id }) => id !== this.userId);
+    // With nobody to receive from, a connection is all there is to wait for.
     if (!others.some(({ streams }) => streams.length > 0)) this.#recovered();
+    if (kind !== 'subscribe') return;
+    // A connection that has healed goes on with the tracks that it had; those of a new one tell when their media arrives.
+    for (const id of this.#interruptions.ids) {
+      for (const flowing of this.#remote.flow(id).kinds) this.#interruptions.arrived(id, flowing);
+    }
   }
 
   #recovered() {
@@ -360,7 +403,11 @@ export class Session extends EventTarget {
   // What the roster tells, with what follows from it.
   #told(type, detail) {
     const { stream } = detail;
-    if (type === 'stream-removed') this.#remote.remove(stream.id);
+    if (type === 'stream-updated') this.#interruptions.expect(stream.id, stream.kinds.filter(sentOf(stream)));
+    if (type === 'stream-removed') {
+      this.#interruptions.forget(stream.id);
+      this.#remote.remove(stream.id);
+    }
     if (type === 'stream-added') {
       if (stream.user === this.userId) this.#muteNewStream(stream);
       else this.#mediaDue ??= this.timings.joined === null ? this.#began : performance.now();
@@ -430,6 +477,9 @@ function withResolvers() {
   result.promise = new Promise((resolve, reject) => Object.assign(result, { resolve, reject }));
   return result;
 }
+
+// Whether a stream's owner sends a kind, rather than having paused it.
+const sentOf = ({ state, pausedKinds = [] }) => (kind) => state !== 'paused' && !pausedKinds.includes(kind);
 
 function endOf(err) {
   const reasons = { 401: 'unauthorized', 403: 'unauthorized', 404: 'removed', 409: 'superseded', 410: 'deleted' };

@@ -10,7 +10,7 @@ const maxRepairs = 5; // then only a rejoin can help
 
 /**
  * One of the two connections. The host, a Session, gives { api, epoch, iceServers, PeerConnection, emit, stale, rejoin,
- * connected, mediaDown }. One life of a connection is one join and epoch: `signal` aborts when that is over. Subclasses have
+ * changed, mediaDown }. One life of a connection is one join and epoch: `signal` aborts when that is over. Subclasses have
  * repairWith({ iceRestart } | { fresh }).
  */
 export class Connection {
@@ -111,8 +111,8 @@ export class Connection {
     if (state === 'connected') {
       clearTimeout(this.#timer);
       this.#repairs = 0;
-      this.host.connected();
     }
+    this.host.changed(this.kind, state);
     if (state === 'connecting') this.#repairIn(connectTime);
     if (state === 'disconnected') this.#repairIn(healTime);
     if (state === 'failed') this.repair();

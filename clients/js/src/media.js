@@ -1,10 +1,11 @@
 // The streams that are received, each as one MediaStream that stays the same object while connections come and go, so
 // that a <video> keeps its srcObject over a change of media server.
+import { clock } from './interruptions.js';
 
 /** onLive(track, streamId): first media of a track has arrived. */
 export class RemoteMedia {
   #streams = new Map(); // stream id -> MediaStream
-  #live = new Set(); // tracks that bring media
+  #live = new Map(); // track that brings media -> its RTCRtpReceiver
 
   constructor({ onLive, onTrack }) {
     Object.assign(this, { onLive, onTrack });
@@ -15,12 +16,18 @@ export class RemoteMedia {
     return this.#streams.get(id);
   }
 
-  /** Whether any track brings media right now. */
-  get live() {
-    return [...this.#live].some((track) => track.readyState === 'live' && !track.muted);
+  /** Of a stream, the kinds that are being received, and when (see clock) the last packet of them came. */
+  flow(id) {
+    const tracks = (this.#streams.get(id)?.getTracks() ?? []).filter((track) => this.#flows(track));
+    const times = tracks.map((track) => lastPacket(this.#live.get(track)));
+    return { kinds: tracks.map(({ kind }) => kind), last: Math.max(-Infinity, ...times) };
   }
 
-  add(track, received) {
+  #flows(track) {
+    return this.#live.has(track) && track.readyState === 'live' && !track.muted;
+  }
+
+  add(track, received, receiver) {
     const { id } = received;
     const stream = this.#streams.get(id) ?? new MediaStream();
     this.#streams.set(id, stream);
@@ -31,7 +38,7 @@ export class RemoteMedia {
     stream.addTrack(track);
     received.onremovetrack = ({ track: gone }) => this.#forget(stream, gone);
     const live = () => {
-      this.#live.add(track);
+      this.#live.set(track, receiver);
       this.onLive(track, id);
     };
     track.onunmute = live;
@@ -49,4 +56,10 @@ export class RemoteMedia {
     this.#live.delete(track);
     stream.removeTrack(track);
   }
+}
+
+// -Infinity: none came in the last 10 s. Browsers that cannot tell are taken to have received until now.
+function lastPacket(receiver) {
+  const sources = receiver?.getSynchronizationSources?.();
+  return sources ? Math.max(-Infinity, ...sources.map(({ timestamp }) => timestamp)) : clock();
 }

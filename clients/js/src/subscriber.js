@@ -2,7 +2,7 @@
 import { ApiError, backoff, delay } from './api.js';
 import { Connection } from './connection.js';
 
-/** Answers the server's offers in order and hands over the tracks that they bring: onTrack(track, streamId). */
+/** Answers the server's offers in order and hands over the tracks that they bring: onTrack(track, received, receiver). */
 export class Subscriber extends Connection {
   stopped = false;
   #seq = 0;
@@ -70,9 +70,14 @@ export class Subscriber extends Connection {
 
   #open() {
     const pc = this.openPeer();
-    pc.ontrack = ({ track, streams }) => {
-      if (streams[0]) this.onTrack(track, streams[0]);
+    pc.ontrack = ({ track, streams, receiver }) => {
+      if (streams[0]) this.onTrack(track, streams[0], receiver);
     };
+  }
+
+  closePeer() {
+    if (this.pc && !this.stopped) this.host.interrupted(); // while the receivers still know when their last packet came
+    super.closePeer();
   }
 
   async #failed(err, signal) {
