@@ -29,6 +29,7 @@ type Broker struct {
 	consumers   *consumers
 	mailboxes   *mailboxes
 	retrier     *retrier
+	pulse       *pulse
 	cancel      context.CancelFunc // ends the links
 	calls       sync.WaitGroup     // goroutines of lanes, mailboxes and calls that nobody waits for any more
 
@@ -49,8 +50,9 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Broker, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	logger = logger.With(logging.KeyComponent, "broker")
-	newLink := func(name string) *link { return startLink(ctx, config, name, logger) }
-	publish, consume, declare := newLink("publish"), newLink("consume"), newLink("topology")
+	outage := logging.NewOutage(logger, "broker", linkPublish, linkConsume, linkTopology)
+	newLink := func(name string) *link { return startLink(ctx, config, name, outage) }
+	publish, consume, declare := newLink(linkPublish), newLink(linkConsume), newLink(linkTopology)
 
 	b := &Broker{
 		logger: logger, links: []*link{publish, consume, declare}, cancel: cancel,
@@ -62,6 +64,8 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Broker, err
 	b.consumers = &consumers{link: consume, look: b.topology, calls: &b.calls}
 	b.mailboxes = &mailboxes{newLink: newLink, calls: &b.calls, open: map[*mailbox]struct{}{}}
 	b.retrier = &retrier{send: b.send, declareDead: b.declareDead, logger: logger}
+	b.pulse = &pulse{topology: b.topology, outage: outage}
+	b.calls.Go(func() { b.pulse.run(ctx) })
 	return b, nil
 }
 
@@ -110,7 +114,7 @@ func (b *Broker) Ready() error {
 			return err
 		}
 	}
-	return nil
+	return b.pulse.ready()
 }
 
 // Close ends subscriptions and mailboxes, waits a moment for the handlers in flight, and closes the connections.

@@ -22,8 +22,9 @@ const (
 	// callTimeout bounds every call whose context has no earlier deadline: a healthy broker answers in milliseconds,
 	// one that does not answer in this time is unavailable.
 	callTimeout = 5 * time.Second
-	// closeTimeout is how long Close waits for handlers, goodbyeTimeout for the broker after that.
-	closeTimeout   = 5 * time.Second
+	// closeTimeout is how long Close waits for handlers that their owners have not waited for, goodbyeTimeout for the
+	// broker after that.
+	closeTimeout   = 2 * time.Second
 	goodbyeTimeout = time.Second
 
 	firstBackoff = 50 * time.Millisecond // before connecting again; doubles with jitter

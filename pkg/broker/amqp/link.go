@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -21,7 +20,7 @@ import (
 type link struct {
 	name   string // what the connection is for
 	config Config
-	logger *slog.Logger
+	outage *logging.Outage
 	done   chan struct{} // closed when run has ended
 
 	mu      sync.Mutex
@@ -30,10 +29,17 @@ type link struct {
 	failure error               // why there is none
 }
 
+// The links that are there from the start.
+const (
+	linkPublish  = "publish"
+	linkConsume  = "consume"
+	linkTopology = "topology"
+)
+
 // startLink starts connecting, until ctx ends; the first connection may be a long time coming.
-func startLink(ctx context.Context, config Config, name string, logger *slog.Logger) *link {
+func startLink(ctx context.Context, config Config, name string, outage *logging.Outage) *link {
 	l := &link{
-		name: name, config: config, logger: logger.With("link", name), done: make(chan struct{}),
+		name: name, config: config, outage: outage, done: make(chan struct{}),
 		changed: make(chan struct{}), failure: errors.New("not connected yet"),
 	}
 	go l.run(ctx)
@@ -100,10 +106,10 @@ func (l *link) run(ctx context.Context) {
 		}
 		lost := connection.NotifyClose(make(chan *amqp091.Error, 1))
 		l.set(connection, nil)
-		l.logger.Info("broker connected")
+		l.outage.There(l.name)
 		select {
 		case reason := <-lost:
-			l.logger.Warn("broker connection lost", logging.KeyError, describe(reason))
+			l.outage.Away(l.name, describe(reason))
 			l.set(nil, describe(reason))
 		case <-ctx.Done():
 			l.set(nil, broker.ErrClosed)
@@ -121,11 +127,9 @@ func (l *link) connect(ctx context.Context) *amqp091.Connection {
 			return connection
 		}
 		l.set(nil, err)
-		level := slog.LevelDebug
-		if attempt == 0 {
-			level = slog.LevelWarn // one line an outage is enough
+		if ctx.Err() == nil {
+			l.outage.Away(l.name, err)
 		}
-		l.logger.Log(ctx, level, "broker cannot be reached, trying on", logging.KeyError, err)
 		if !sleep(ctx.Done(), backoff(attempt)) {
 			return nil
 		}

@@ -32,7 +32,10 @@ func (m *mailbox) Deliveries() <-chan broker.MailboxDelivery { return m.deliveri
 // Close implements [broker.Mailbox].
 func (m *mailbox) Close() error {
 	m.shut()
-	_, err := await(context.Background(), m.calls, func() (struct{}, error) {
+	// A broker that does not say goodbye has everything back when it notices that the channel is closed.
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
+	defer cancel()
+	_, err := await(ctx, m.calls, func() (struct{}, error) {
 		return struct{}{}, ignoreClosed(m.channel.Close())
 	}, func(struct{}) {})
 	return err

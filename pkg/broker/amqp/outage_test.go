@@ -78,8 +78,8 @@ func testNotThereYet(t *testing.T, node *rabbit.Node) {
 	declare(t, b)
 }
 
-// testSilent stops the node without closing anything: calls come back when their context ends, and Close comes back as
-// well.
+// testSilent stops the node without closing anything: it is noticed before the connections are, calls come back when
+// their context ends, and Close comes back as well.
 func testSilent(t *testing.T, node *rabbit.Node) {
 	t.Helper()
 	b := open(t, node)
@@ -87,10 +87,21 @@ func testSilent(t *testing.T, node *rabbit.Node) {
 	if err := b.Send(t.Context(), queue, broker.Message{ID: control.NewID()}); err != nil {
 		t.Fatal(err)
 	}
-	if err := node.Pause(); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { _ = node.Resume() })
+	for _, step := range []struct {
+		freeze func() error
+		ready  string // what Ready says
+	}{{node.Pause, "no answer"}, {node.Resume, "<nil>"}, {node.Pause, "no answer"}} {
+		if err := step.freeze(); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, func() error {
+			if says := fmt.Sprint(b.Ready()); !strings.Contains(says, step.ready) {
+				return fmt.Errorf("ready says %q, want %q", says, step.ready)
+			}
+			return nil
+		})
+	}
 	for name, call := range calls(b, queue) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		begun := time.Now()
