@@ -51,6 +51,8 @@ func (c *core) guard(op *huma.Operation, next http.Handler) http.Handler {
 			problem.FromError(err).Write(w, r)
 			return
 		}
+		r, cancel := patient(r, op)
+		defer cancel()
 		//nolint:contextcheck // the request carries it
 		c.once(w, r, body, call{principal: principal, traceParent: traceParent(r)}, next)
 	})

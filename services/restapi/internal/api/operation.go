@@ -106,7 +106,7 @@ func coreOf(api huma.API) *core {
 
 // failed is err as a problem. What the caller is not told goes to the log.
 func (c *core) failed(ctx context.Context, err error) *problem.Problem {
-	p := problem.FromError(err)
+	p := problem.FromError(inTime(err))
 	switch {
 	case errors.Is(err, context.Canceled): // the client is gone
 		return problem.New(control.CodeUnavailable, "the request was given up")

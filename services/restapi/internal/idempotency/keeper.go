@@ -26,8 +26,8 @@ const (
 	lease = 15 * time.Second
 	// retryAfter is told to a caller whose first try is still being handled.
 	retryAfter = time.Second
-	// storeTimeout bounds storing the answer when the caller has gone away.
-	storeTimeout = 5 * time.Second
+	// storeTimeout bounds storing the answer, for which its caller waits.
+	storeTimeout = 2 * time.Second
 	// maxKey is the longest key, in characters (HTTP API contract).
 	maxKey = 128
 )

@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	// backoffMin and backoffMax bound the pause before the reply queue is tried again. Chosen: a broker restart takes
-	// a few seconds.
+	// backoffMin and backoffMax bound the pause before the reply queue is tried again. Chosen: without it no request is
+	// answered.
 	backoffMin = 50 * time.Millisecond
-	backoffMax = 2 * time.Second
+	backoffMax = 500 * time.Millisecond
 	// closeTimeout bounds the wait for the reply handler when the replica stops; it never blocks for long.
 	closeTimeout = 2 * time.Second
 	// maxAttempts of handling a reply; the handler does not fail.

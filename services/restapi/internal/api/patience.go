@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// patient is r with the end of the time that its call may take: what cannot be confirmed by then is refused, whatever it
+// is that does not answer. A poll, or a caller who prefers to wait, gets that time on top; a stream has no end but only
+// a beginning, which it bounds itself.
+func patient(r *http.Request, op *huma.Operation) (*http.Request, context.CancelFunc) {
+	if op.Metadata[metadataAccess] == byEvents {
+		return r, func() {}
+	}
+	asked, err := waitOf(r.URL.Query().Get("wait"))
+	if err != nil {
+		asked = 0 // the operation says what is wrong with it
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), replyTimeout+asked+preferredWait(r.Header.Get("Prefer")))
+	return r.WithContext(ctx), cancel
+}
+
+// inTime turns the end of a call's time into a refusal that invites to try again.
+func inTime(err error) error {
+	var coded *control.Error
+	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &coded) {
+		return err
+	}
+	return &control.Error{
+		Code: control.CodeUnavailable, Detail: "it could not be done in time and may safely be sent again",
+		RetryAfter: time.Second, Err: err,
+	}
+}
