@@ -90,9 +90,9 @@ type Publisher interface {
 
 // Handler acts on one delivery. nil acknowledges it. Another error has it tried again, on any consumer, after a growing
 // delay; after SubscribeOptions.MaxAttempts tries, or at once when the error is [Permanent], it goes to the dead-letter
-// queue with the error's text as reason. So does, untried, a message that was lost with its consumers that often. A
-// handler must be idempotent by message id; its context ends when the subscription is closed and cannot wait any
-// longer.
+// queue with the error's text as reason. So does, untried, a message that was lost with its consumers that often. Tries
+// that end with a [Postpone]d error do not count. A handler must be idempotent by message id; its context ends when the
+// subscription is closed and cannot wait any longer.
 type Handler func(ctx context.Context, d Delivery) error
 
 // SubscribeOptions bounds a subscription.
@@ -162,6 +162,21 @@ func IsPermanent(err error) bool {
 	var p *permanentError
 	return errors.As(err, &p)
 }
+
+// Postpone marks an error that is no fault of the message: what its handler needs is away. The message is tried again for
+// as long as that takes.
+func Postpone(err error) error { return &postponedError{err} }
+
+// IsPostponed reports whether err was marked by [Postpone].
+func IsPostponed(err error) bool {
+	var p *postponedError
+	return errors.As(err, &p)
+}
+
+type postponedError struct{ err error }
+
+func (p *postponedError) Error() string { return p.err.Error() }
+func (p *postponedError) Unwrap() error { return p.err }
 
 type permanentError struct{ err error }
 

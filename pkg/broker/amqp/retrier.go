@@ -51,10 +51,11 @@ func (r *retrier) handle(ctx context.Context, s *subscription, h *held) {
 
 // retry puts a message that failed back after a delay, during which it is held.
 func (r *retrier) retry(ctx context.Context, s *subscription, h *held, m broker.Message, attempts int, err error) {
-	r.logger.Log(ctx, attempt.Level(attempts), "message failed, trying again",
+	tries, delay := attempt.Failed(err, attempts)
+	r.logger.Log(ctx, attempt.Level(err, attempts), "message failed, trying again",
 		logging.KeyQueue, s.queue, logging.KeyRequest, m.ID, logging.KeyType, m.Type,
-		"attempts", attempts+1, logging.KeyError, err)
-	if !sleep(s.stopping, attempt.Delay(attempts)) || r.move(ctx, s.queue, m, attempts+1) != nil {
+		"attempts", tries, logging.KeyError, err)
+	if !sleep(s.stopping, delay) || r.move(ctx, s.queue, m, tries) != nil {
 		h.requeue() // the broker marks it as redelivered, which counts as well
 		return
 	}

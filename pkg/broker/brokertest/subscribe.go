@@ -17,6 +17,7 @@ func subscribeContract() []contract {
 		{"ConcurrencyIsBounded", checkConcurrencyIsBounded},
 		{"ConsumersCompete", checkConsumersCompete},
 		{"FailedMessageIsTriedAgain", checkFailedMessageIsTriedAgain},
+		{"PostponedMessageIsNotGivenUp", checkPostponedMessageIsNotGivenUp},
 		{"RetryInFullQueue", checkRetryInFullQueue},
 		{"CloseDuringRetry", checkCloseDuringRetry},
 		{"DeadLetters", checkDeadLetters},
@@ -129,6 +130,21 @@ func checkFailedMessageIsTriedAgain(f *fixture) {
 		f.Errorf("three tries within %s: there was no delay", took)
 	}
 	f.expectReady(queue, 0)
+}
+
+// checkPostponedMessageIsNotGivenUp has what a handler needs be away for longer than a message may be tried.
+func checkPostponedMessageIsNotGivenUp(f *fixture) {
+	queue := f.queue(broker.Queue{})
+	tries := make(chan broker.Delivery, 10)
+	f.subscribe(queue, one(1), func(_ context.Context, d broker.Delivery) error {
+		tries <- d
+		return broker.Postpone(errors.New("something is away"))
+	})
+	sent := message("1")
+	f.must(f.broker.Send(f.Context(), queue, sent))
+	for range 3 {
+		f.same(receive(f, tries), broker.Delivery{Message: sent})
+	}
 }
 
 // checkRetryInFullQueue has a message fail while newer ones have taken its place: it was let in once and is not lost.

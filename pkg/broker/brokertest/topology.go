@@ -15,6 +15,7 @@ func topologyContract() []contract {
 		{"DeletingWhatIsNotThere", checkDeletingWhatIsNotThere},
 		{"WhatIsNotThere", checkWhatIsNotThere},
 		{"QueueExpires", checkQueueExpires},
+		{"InspectExchange", checkInspectExchange},
 		{"ReadyUntilClosed", checkReadyUntilClosed},
 	}
 }

@@ -62,13 +62,13 @@ func (q *queue) push(m broker.Message) error {
 	return nil
 }
 
-// retry moves an entry that c holds to the end, counted as tried once more. The bound does not apply: the message was
+// retry moves an entry that c holds to the end, counted as tried so often. The bound does not apply: the message was
 // let in before.
-func (q *queue) retry(c *consumer, e *entry) {
+func (q *queue) retry(c *consumer, e *entry, tries int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if c.releaseLocked(e) && !q.deleted {
-		q.pushLocked(e.message, e.attempts+1)
+		q.pushLocked(e.message, tries)
 	}
 	q.dispatchLocked()
 }

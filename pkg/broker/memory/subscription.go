@@ -91,11 +91,12 @@ func (s *subscription) handle(ctx context.Context, e *entry) {
 	case attempt.GiveUp(err, e.attempts, s.options.MaxAttempts):
 		s.giveUp(e, e.attempts+1, err)
 	default:
-		timer := time.NewTimer(attempt.Delay(e.attempts))
+		tries, delay := attempt.Failed(err, e.attempts)
+		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			s.queue.retry(s.consumer, e)
+			s.queue.retry(s.consumer, e, tries)
 		case <-s.stopping:
 		}
 	}

@@ -55,18 +55,19 @@ func openProbes(ctx context.Context, address string, logger *slog.Logger) (*prob
 // ready asks these checks from now on; none: not ready.
 func (p *probes) ready(checks ...health.Check) { p.checks.Store(&checks) }
 
-// check is all the checks as one.
+// check is all the checks as one, which names everything that is missing.
 func (p *probes) check(ctx context.Context) error {
 	checks := p.checks.Load()
 	if checks == nil || len(*checks) == 0 {
 		return errors.New("starting or stopping")
 	}
+	var missing []error
 	for _, c := range *checks {
 		if err := c.Check(ctx); err != nil {
-			return fmt.Errorf("%s: %w", c.Name, err)
+			missing = append(missing, fmt.Errorf("%s: %w", c.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(missing...)
 }
 
 func (p *probes) close() error {

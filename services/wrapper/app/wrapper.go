@@ -75,7 +75,7 @@ func (w *wrapper) queues(registry prometheus.Registerer) *watch.Queues {
 		ICEServers: w.cfg.ICE.Servers(), MaxFailures: w.cfg.MaxFailures, Forget: w.cfg.ForgetAfter, Replica: w.cfg.ID,
 	}, w.store, w.broker, w.fleet, session.NewMetrics(registry), w.log)
 	consumer := consume.New(consume.Config{
-		Concurrency: w.cfg.Concurrency, MaxAttempts: w.cfg.MaxAttempts, Timeout: w.cfg.RequestTimeout,
+		Concurrency: w.cfg.Concurrency, MaxAttempts: w.cfg.MaxAttempts, Timeout: w.cfg.RequestTimeout, Needs: w.needs,
 	}, service, w.broker, consume.NewMetrics(registry), w.log)
 	queues := watch.New(w.broker, w.store.Sessions, consumer.Options(), consumer.Handle, w.log)
 	queues.Register(registry)
@@ -88,7 +88,7 @@ func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues 
 	sweeper := presence.New(presence.Config{
 		Every: w.cfg.SweepPeriod, Grace: w.cfg.GraceTime, EmptyTimeout: w.cfg.EmptyTimeout,
 	}, w.store, w.broker, w.log)
-	monitor := liveness.New(w.fleet, w.pool, w.store.MediaServers, reconciler, w.log)
+	monitor := liveness.New(w.cfg.ID, w.fleet, w.pool, w.store, reconciler, w.log)
 
 	group.Go(func() { _ = w.store.MediaServers.Watch(ctx, w.fleet, w.log) }) // ends with ctx only
 	group.Go(func() { _ = w.store.Sessions.WatchLive(ctx, queues, w.log) })
@@ -102,6 +102,9 @@ func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues 
 func (w *wrapper) connect(ctx context.Context, id control.MediaServerID) (reconcile.Server, error) {
 	return w.fleet.Connect(ctx, id)
 }
+
+// needs is what every request needs.
+func (w *wrapper) needs(ctx context.Context) error { return errors.Join(w.broker.Ready(), w.store.Ping(ctx)) }
 
 func (w *wrapper) checks(queues *watch.Queues) []health.Check {
 	return []health.Check{

@@ -27,17 +27,29 @@ func Delay(earlier int) time.Duration {
 	return delay - time.Duration(jitter*rand.Float64()*float64(delay)) //nolint:gosec // jitter needs no secrecy
 }
 
+// Failed is how many tries of a message count after one that ended with err, and how long to wait before the next.
+func Failed(err error, earlier int) (tries int, delay time.Duration) {
+	if broker.IsPostponed(err) {
+		return earlier, Delay(postponedTries)
+	}
+	return earlier + 1, Delay(earlier)
+}
+
+// postponedTries stands for the unknown number of tries that found what they need away: the delay is about a second.
+const postponedTries = 4
+
 // GiveUp reports whether a try that failed with err, after so many earlier ones, was the last of max.
 func GiveUp(err error, earlier, max int) bool {
-	return broker.IsPermanent(err) || earlier+1 >= max
+	return broker.IsPermanent(err) || earlier+1 >= max && !broker.IsPostponed(err)
 }
 
 // quietTries are those whose failure operators need not see: a message that overtook another finds its way by itself.
 const quietTries = 2
 
-// Level is how loud the failure of a try is that will be repeated, after so many earlier ones.
-func Level(earlier int) slog.Level {
-	if earlier < quietTries {
+// Level is how loud a failure is that will be repeated, after so many earlier ones. That something is away is said by
+// whoever finds out, once.
+func Level(err error, earlier int) slog.Level {
+	if earlier < quietTries || broker.IsPostponed(err) {
 		return slog.LevelDebug
 	}
 	return slog.LevelWarn

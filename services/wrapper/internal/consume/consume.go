@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
@@ -22,7 +24,13 @@ type Config struct {
 	Concurrency int           // of one queue
 	MaxAttempts int           // tries before a request is given up
 	Timeout     time.Duration // of one try
+	// Needs is nil while there is everything that requests need. What fails meanwhile is tried until it is back: that is
+	// no fault of the request, which was acknowledged. nil: always.
+	Needs func(context.Context) error
 }
+
+// needsTimeout bounds asking for what is needed.
+const needsTimeout = 2 * time.Second
 
 // Sender sends replies.
 type Sender interface {
@@ -46,6 +54,9 @@ func New(cfg Config, s *session.Service, sender Sender, metrics *Metrics, logger
 	}
 }
 
+// Types are those of the messages that Handle knows.
+func (c *Consumer) Types() []string { return slices.Sorted(maps.Keys(c.routes)) }
+
 // Options are those for the subscriptions that Handle serves.
 func (c *Consumer) Options() broker.SubscribeOptions {
 	return broker.SubscribeOptions{Concurrency: c.cfg.Concurrency, MaxAttempts: c.cfg.MaxAttempts}
@@ -56,6 +67,7 @@ func (c *Consumer) Options() broker.SubscribeOptions {
 //	outcome                         reply      delivery
 //	done                            result     acknowledged
 //	refused (not retryable)         error      acknowledged
+//	failed, something is away       -          postponed
 //	failed, may be tried again      -          tried again
 //	failed for the last time        error      dead-letter queue
 //	cannot be read                  invalid    dead-letter queue
@@ -68,6 +80,9 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 	case err == nil:
 	case broker.IsPermanent(err):
 		c.logFailure(d, err)
+	case session.Retryable(err) && c.lacks(ctx):
+		c.log.Debug("request postponed", attributes(d, err)...)
+		return broker.Postpone(err)
 	case session.Retryable(err) && !last:
 		c.log.Debug("request failed, trying again", attributes(d, err)...)
 		return err
@@ -83,6 +98,13 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 		return err
 	}
 	return nil
+}
+
+// lacks reports whether something is away that requests need.
+func (c *Consumer) lacks(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, needsTimeout)
+	defer cancel()
+	return c.cfg.Needs != nil && c.cfg.Needs(ctx) != nil
 }
 
 // observe counts a delivery; what is not known counts as one type, so that nobody can make up labels.

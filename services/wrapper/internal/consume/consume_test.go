@@ -3,6 +3,7 @@ package consume_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ const maxAttempts = 3
 type fixture struct {
 	consumer *consume.Consumer
 	replies  []message.Reply
+	lacks    error // what requests need and do not have
 }
 
 func (f *fixture) Send(_ context.Context, queue string, m broker.Message) error {
@@ -47,8 +49,8 @@ func newFixture(tb testing.TB, st *store.Store) *fixture {
 	registry := prometheus.NewRegistry()
 	service := session.New(session.Config{}, st, b, nil, session.NewMetrics(registry), log)
 	f := &fixture{}
-	f.consumer = consume.New(consume.Config{Concurrency: 1, MaxAttempts: maxAttempts, Timeout: time.Second},
-		service, f, consume.NewMetrics(registry), log)
+	f.consumer = consume.New(consume.Config{Concurrency: 1, MaxAttempts: maxAttempts, Timeout: time.Second,
+		Needs: func(context.Context) error { return f.lacks }}, service, f, consume.NewMetrics(registry), log)
 	return f
 }
 
@@ -103,6 +105,20 @@ func TestHandle_FailuresAreTriedAgainAndThenGivenUp(t *testing.T) {
 		}
 		if last := attempt == maxAttempts-1; (len(f.replies) == 1) != last {
 			t.Fatalf("attempt %d: got replies %+v", attempt, f.replies)
+		}
+	}
+}
+
+// A request that was acknowledged is not given up for an outage, however long: nobody hears of it until it is handled.
+func TestHandle_NothingIsGivenUpWhileSomethingIsAway(t *testing.T) {
+	f := newFixture(t, open(t))
+	f.lacks = errors.New("the database is away")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel() // the store cannot be asked
+	for _, attempt := range []int{0, maxAttempts - 1, maxAttempts} {
+		err := f.consumer.Handle(gone, delivery(message.TypeJoin, `{"user":"a"}`, attempt))
+		if !broker.IsPostponed(err) || len(f.replies) != 0 {
+			t.Fatalf("attempt %d: got %v and replies %+v, want it postponed", attempt, err, f.replies)
 		}
 	}
 }
