@@ -51,6 +51,7 @@ type Registration struct {
 	meter      meter
 	log        *slog.Logger
 	registered atomic.Bool
+	unheard    atomic.Pointer[error] // why the last heartbeat was lost, nil if it was not
 }
 
 // NewRegistration prepares the registration of server, whose load is taken from stats.
@@ -63,10 +64,13 @@ func NewRegistration(
 	}
 }
 
-// Ready is nil while the server is registered.
+// Ready is nil while the server is registered and heard of.
 func (r *Registration) Ready(context.Context) error {
 	if !r.registered.Load() {
 		return errors.New("not registered in the fleet")
+	}
+	if err := r.unheard.Load(); err != nil {
+		return fmt.Errorf("heartbeats do not reach the database: %w", *err)
 	}
 	return nil
 }
@@ -80,7 +84,6 @@ func (r *Registration) Run(ctx context.Context) error {
 	defer r.registered.Store(false)
 	ticker := time.NewTicker(heartbeatPeriod)
 	defer ticker.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,7 +96,7 @@ func (r *Registration) Run(ctx context.Context) error {
 			if errors.Is(err, ErrReplaced) {
 				return err
 			}
-			failing = r.note(ctx, failing, err)
+			r.note(ctx, err)
 		}
 	}
 }
@@ -133,15 +136,17 @@ func (r *Registration) beat(ctx context.Context, now time.Time) error {
 	}
 }
 
-// note logs when heartbeats begin and cease to fail, and gives whether they fail now.
-func (r *Registration) note(ctx context.Context, failing bool, err error) bool {
-	switch {
-	case err != nil && !failing && ctx.Err() == nil:
-		r.log.Warn("heartbeat failed", logging.KeyError, err)
-	case err == nil && failing:
-		r.log.Info("heartbeats succeed again")
+// note keeps whether heartbeats arrive, and logs when that begins and ends to be so.
+func (r *Registration) note(ctx context.Context, err error) {
+	if err == nil {
+		if r.unheard.Swap(nil) != nil {
+			r.log.Info("heartbeats succeed again")
+		}
+		return
 	}
-	return err != nil
+	if ctx.Err() == nil && r.unheard.Swap(&err) == nil {
+		r.log.Warn("heartbeat failed", logging.KeyError, err)
+	}
 }
 
 // goodbye marks the server as down, so that the fleet need not find out.

@@ -26,7 +26,7 @@ const (
 	subscribing = 32
 	// backoffMin and backoffMax bound the pause before a queue is tried again. Chosen: requests wait for it.
 	backoffMin = 50 * time.Millisecond
-	backoffMax = 5 * time.Second
+	backoffMax = time.Second
 )
 
 // Broker is what queues need of the message broker.
