@@ -46,3 +46,15 @@ func host(t *testing.T, node *rabbit.Node) string {
 	}
 	return u.Host
 }
+
+func TestNode_Lists(t *testing.T) {
+	node := rabbit.Shared(t)
+	queues, err := node.Queues(t.Context())
+	if err != nil || len(queues) != 0 {
+		t.Errorf("queues %v, %v", queues, err)
+	}
+	exchanges, err := node.Exchanges(t.Context())
+	if err != nil || len(exchanges) != 0 {
+		t.Errorf("exchanges %v, %v", exchanges, err)
+	}
+}

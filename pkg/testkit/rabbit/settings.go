@@ -47,13 +47,15 @@ func writeOnce(path, content string, mode os.FileMode) error {
 	return os.WriteFile(path, []byte(content), mode)
 }
 
+func (n *Node) name() string { return fmt.Sprintf("orkestro%d@localhost", n.ports.amqp) }
+
 // environment is all that the node is told. Schedulers do not spin while idle: tests share their machine.
 func (n *Node) environment() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + n.dir,
 		"LANG=C.UTF-8",
-		fmt.Sprintf("RABBITMQ_NODENAME=orkestro%d@localhost", n.ports.amqp),
+		"RABBITMQ_NODENAME=" + n.name(),
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
 		fmt.Sprintf("RABBITMQ_NODE_PORT=%d", n.ports.amqp),
 		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", n.ports.distribution),
