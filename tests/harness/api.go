@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -38,6 +40,9 @@ type ProblemError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+
+	// RetryAfter is the header of that name, "" without one: the same request may be taken later.
+	RetryAfter string `json:"-"`
 }
 
 // Error implements error.
@@ -69,7 +74,8 @@ func (a *API) Do(ctx context.Context, r Request, result any) (status int, err er
 	for i := range a.replicas {
 		base := a.replicas[(first+uint64(i))%uint64(len(a.replicas))]
 		status, err = a.send(ctx, base, r, body, result)
-		if status != 0 || ctx.Err() != nil {
+		var network *net.OpError
+		if !errors.As(err, &network) || network.Op != "dial" {
 			break
 		}
 	}
@@ -102,7 +108,7 @@ func (a *API) send(ctx context.Context, base string, r Request, body []byte, res
 		return 0, err
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		problem := &ProblemError{Status: response.StatusCode}
+		problem := &ProblemError{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After")}
 		if err := json.Unmarshal(answer, problem); err != nil {
 			problem.Detail = string(answer)
 		}

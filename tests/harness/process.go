@@ -59,6 +59,23 @@ func (p *Process) Start(ctx context.Context) error {
 // PID is the process's id; it must be running.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Running reports whether the process has been started and has not ended by itself.
+func (p *Process) Running() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case err := <-p.exited:
+		p.exited <- err // for whoever ends it
+		return false
+	default:
+		return true
+	}
+}
+
+// Log is the file that the process logs to.
+func (p *Process) Log() string { return p.logFile }
+
 // Kill ends the process with SIGKILL: nothing is said goodbye to.
 func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) }
 

@@ -17,7 +17,9 @@ import (
 const (
 	pollWait  = 10 * time.Second
 	pollLimit = 64
-	retryStep = 100 * time.Millisecond // pause after a poll that failed
+	// joinTimeout is far longer than any outage of a test.
+	joinTimeout = time.Minute
+	retryStep   = 100 * time.Millisecond // pause after a poll that failed
 )
 
 // User is a client in a session: it polls, publishes generated media, answers the server's offers and counts what it
@@ -39,11 +41,16 @@ type User struct {
 	publish    *webrtc.PeerConnection
 	subscribe  *webrtc.PeerConnection
 	publishing bool
+	rejoining  bool // joined has not come yet
 	epoch      int64
 	seq        int64
+	offered    offered
+	answered   int64  // seq of the server's last offer that was answered
+	origin     string // of the server's offers on the subscribe connection
 
 	mu       sync.Mutex
 	messages []Message
+	seen     map[string]bool // ids of messages
 	failures []error
 	commands []func(context.Context) error
 	wake     context.CancelFunc // ends the poll that is waiting
@@ -61,21 +68,25 @@ func Join(tb testing.TB, api *API, session, id string) *User {
 	return u
 }
 
-// NewUser brings a user into session and starts its client, which Close ends; ctx is for joining only.
+// NewUser brings a user into session, insisting, and starts its client, which Close ends; ctx is for joining only.
 func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
-	joined, err := api.Join(ctx, session, id)
-	if err != nil {
+	joining, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	var joined Joined
+	if _, err := api.Insist(joining, Request{
+		Method: http.MethodPost, Path: "/v1/sessions/" + session + "/users", Body: map[string]any{"id": id, "name": id},
+	}, &joined); err != nil {
 		return nil, err
 	}
 	source, err := newSource("camera-" + id)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
 	u := &User{
 		Session: session, ID: id, Token: joined.Token,
 		api: api, inbox: NewInbox(api, session, id, joined.Token),
-		source: source, arrivals: newArrivals(), cancel: cancel, epoch: joined.Epoch,
+		source: source, seen: map[string]bool{}, arrivals: newArrivals(), cancel: cancel, epoch: joined.Epoch,
 	}
 	u.running.Go(func() { u.source.run(ctx) })
 	u.running.Go(func() { u.loop(ctx) })
@@ -146,7 +157,7 @@ func (u *User) Streams() map[string]string {
 				Streams []streamJSON `json:"streams"`
 			} `json:"users"`
 		}
-		if json.Unmarshal(m.Data, &data) != nil {
+		if !tellsOfStreams(m.Type) || json.Unmarshal(m.Data, &data) != nil {
 			continue
 		}
 		switch m.Type {
@@ -164,6 +175,10 @@ func (u *User) Streams() map[string]string {
 		}
 	}
 	return streams
+}
+
+func tellsOfStreams(kind string) bool {
+	return slices.Contains([]string{"joined", "sync", "stream-added", "stream-removed"}, kind)
 }
 
 type streamJSON struct {
@@ -187,6 +202,7 @@ func (u *User) loop(ctx context.Context) {
 	defer u.closeConnections()
 	for ctx.Err() == nil {
 		u.note(u.runCommands(ctx))
+		u.note(u.remind(ctx))
 		messages, err := u.poll(ctx)
 		switch {
 		case err == nil:
@@ -199,6 +215,7 @@ func (u *User) loop(ctx context.Context) {
 			return
 		default:
 			u.note(fmt.Errorf("poll: %w", err))
+			u.inbox.Forget() // in case it is the cursor: the same comes again
 			pause(ctx, retryStep)
 			continue
 		}
@@ -239,9 +256,10 @@ func (u *User) runCommands(ctx context.Context) error {
 func (u *User) keep(m Message) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if slices.ContainsFunc(u.messages, func(old Message) bool { return old.ID == m.ID }) {
+	if u.seen[m.ID] {
 		return false
 	}
+	u.seen[m.ID] = true
 	u.messages = append(u.messages, m)
 	return true
 }
