@@ -48,7 +48,8 @@ type MediaServer struct {
 	Placed       int64         `bson:"placed"` // fleet pipelines ever placed on this instance, counted before made
 	StartedAt    time.Time     `bson:"startedAt"`
 	HeartbeatAt  time.Time     `bson:"heartbeatAt"`
-	Lost         InstanceID    `bson:"lost"` // the last instance whose loss was acted on
+	Lost         InstanceID    `bson:"lost"`        // the last instance whose loss was acted on
+	SuspectedBy  []string      `bson:"suspectedBy"` // ids of the Wrappers that find this instance gone
 }
 
 // Replica is one document of "restapis" or "wrappers": a running process of that service.

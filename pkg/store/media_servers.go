@@ -29,6 +29,7 @@ func (m *MediaServers) Register(ctx context.Context, server control.MediaServer)
 			{Key: "capacity", Value: server.Capacity},
 			{Key: "load", Value: server.Load},
 			{Key: "placed", Value: int64(0)},
+			{Key: "suspectedBy", Value: []string{}},
 			{Key: "startedAt", Value: server.StartedAt},
 			{Key: "heartbeatAt", Value: server.HeartbeatAt},
 		}},
@@ -55,29 +56,6 @@ func (m *MediaServers) SetStatus(
 	return m.update(ctx, "set the status of", id,
 		bson.D{{Key: "instance", Value: instance}, {Key: "status", Value: bson.D{{Key: "$ne", Value: status}}}},
 		bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: status}}}})
-}
-
-// ClaimLoss says that instance is lost. Of all who say so one wins, whether or not a new instance has registered
-// meanwhile; the others get [ErrGuard]. The winner sees to its sessions.
-func (m *MediaServers) ClaimLoss(ctx context.Context, id control.MediaServerID, instance control.InstanceID) error {
-	notClaimed := bson.E{Key: "lost", Value: bson.D{{Key: "$ne", Value: instance}}}
-	err := m.update(ctx, "mark as down", id,
-		bson.D{{Key: "instance", Value: instance}, notClaimed},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: control.StatusDown}, {Key: "lost", Value: instance}}}})
-	if !isGuard(err) {
-		return err
-	}
-	return m.update(ctx, "mark the last instance as lost of", id,
-		bson.D{{Key: "instance", Value: bson.D{{Key: "$ne", Value: instance}}}, notClaimed},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "lost", Value: instance}}}})
-}
-
-// Revive takes back that instance is lost: it was only out of reach. Errors: [ErrGuard] when another instance has taken
-// the id or it was not lost.
-func (m *MediaServers) Revive(ctx context.Context, id control.MediaServerID, instance control.InstanceID) error {
-	return m.update(ctx, "revive", id,
-		bson.D{{Key: "instance", Value: instance}, {Key: "status", Value: control.StatusDown}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: control.StatusUp}, {Key: "lost", Value: ""}}}})
 }
 
 // Reserve counts a pipeline that is about to be placed on an instance that is up and active, and returns the server as

@@ -310,33 +310,6 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-func TestMediaServers_OneWinsALoss(t *testing.T) {
-	s := open(t)
-	ctx := t.Context()
-	must(t, s.MediaServers.Register(ctx, control.MediaServer{ID: "m", Instance: "i1", HeartbeatAt: now}))
-	reserved, err := s.MediaServers.Reserve(ctx, "m", "i1")
-	must(t, err)
-	if reserved.Placed != 1 || reserved.Availability != control.AvailabilityActive {
-		t.Fatalf("got %+v", reserved)
-	}
-	must(t, s.MediaServers.ClaimLoss(ctx, "m", "i1"))
-	mustGuard(t, s.MediaServers.ClaimLoss(ctx, "m", "i1"))
-	if _, err := s.MediaServers.Reserve(ctx, "m", "i1"); !errors.Is(err, store.ErrGuard) {
-		t.Fatalf("got %v", err)
-	}
-	must(t, s.MediaServers.Revive(ctx, "m", "i1"))
-	must(t, s.MediaServers.Register(ctx, control.MediaServer{ID: "m", Instance: "i2", HeartbeatAt: now}))
-	mustGuard(t, s.MediaServers.Heartbeat(ctx, "m", "i1", control.Load{}, now))
-	must(t, s.MediaServers.ClaimLoss(ctx, "m", "i1"))
-	mustGuard(t, s.MediaServers.ClaimLoss(ctx, "m", "i1"))
-	got, err := s.MediaServers.Get(ctx, "m")
-	must(t, err)
-	if got.Status != control.StatusUp || got.Placed != 0 || got.Lost != "i1" {
-		t.Fatalf("got %+v", got)
-	}
-	mustGuard(t, s.MediaServers.Unreserve(ctx, "m", "i2"))
-}
-
 // seen collects what a watcher is told.
 type seen struct {
 	mu      sync.Mutex

@@ -116,6 +116,14 @@ func (f *Fleet) Server(id control.MediaServerID) (control.MediaServer, bool) {
 	return s.server, found
 }
 
+// Heartbeat is the last one of a server: when it was sent, by the server's clock, and when it was seen here, by ours.
+func (f *Fleet) Heartbeat(id control.MediaServerID) (sent, seen time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.servers[id]
+	return s.server.HeartbeatAt, s.at
+}
+
 // Connect is the connection to a server. Errors: unavailable when it cannot be reached, or another instance than the
 // one that is registered answers.
 func (f *Fleet) Connect(ctx context.Context, id control.MediaServerID) (*mediaclient.Client, error) {

@@ -1,22 +1,22 @@
 // Package liveness notices that a media server is lost, within two seconds, and has its sessions rebuilt. A Wrapper
 // keeps a connection to every server: a process that dies closes it at once, a machine that dies stops answering its
-// pings.
+// pings. That alone may be the network between the two, so it takes more to give a server up:
 //
 //	connection ends ---> dial again ---> the same instance answers: well
-//	                        |----------> another instance answers, or the port is closed: lost
-//	                        '----------> no answer: lost once the heartbeat is stale too
+//	                        |----------> another one answers, or the port is closed: the Wrapper puts it on record;
+//	                        |            lost once a majority of the living Wrappers say so
+//	                        '----------> no answer: lost once no heartbeat has come for too long either
 //
-// Of all Wrappers that notice one wins the claim; it puts a rebuild into the queue of every session that was there. It
-// does not rebuild itself.
+// Only time in which the store works counts as time without a heartbeat. Of all Wrappers that find a server lost one
+// wins the claim, whose filter holds what the loss was concluded from; it puts a rebuild into the queue of every session
+// that was there. It does not rebuild itself.
 package liveness
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -25,24 +25,20 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-const (
-	// heartbeatStale: two missed heartbeats, of one second each.
-	heartbeatStale = 2 * time.Second
-	// retryEvery is the pause between two attempts to reach a server that does not answer.
-	retryEvery = 200 * time.Millisecond
-)
+// trustEvery is the pause between two looks whether a suspicion of ours is on record of a server that answers.
+const trustEvery = time.Second
 
 // Fleet is the servers as they were last seen.
 type Fleet interface {
 	Servers() []control.MediaServer
 	Server(id control.MediaServerID) (control.MediaServer, bool)
+	Heartbeat(id control.MediaServerID) (sent, seen time.Time)
 	News() <-chan struct{}
 }
 
 // Dialer connects to a server by URL.
 type Dialer interface {
 	Connect(ctx context.Context, url string) (*mediaclient.Client, error)
-	Forget(url string)
 }
 
 // Rebuilder sees to the sessions of a lost instance.
@@ -56,6 +52,7 @@ type Monitor struct {
 	dialer    Dialer
 	servers   *store.MediaServers
 	rebuilder Rebuilder
+	peers     *peers
 	log       *slog.Logger
 
 	watched map[instance]context.CancelFunc // of Run's goroutine
@@ -69,10 +66,15 @@ type instance struct {
 	url      string
 }
 
-// New is a monitor; Run starts it.
-func New(f Fleet, d Dialer, servers *store.MediaServers, r Rebuilder, logger *slog.Logger) *Monitor {
+// claim takes a loss upon us, if nobody has yet and what it was concluded from still holds; else [store.ErrGuard].
+type claim func(ctx context.Context) error
+
+// New is a monitor; Run starts it. self is the id of this Wrapper among wrappers.
+func New(
+	self string, f Fleet, d Dialer, st *store.Store, r Rebuilder, logger *slog.Logger,
+) *Monitor {
 	return &Monitor{
-		fleet: f, dialer: d, servers: servers, rebuilder: r,
+		fleet: f, dialer: d, servers: st.MediaServers, rebuilder: r, peers: newPeers(self, st.Wrappers.List),
 		log: logger.With(slog.String(logging.KeyComponent, "liveness")), watched: map[instance]context.CancelFunc{},
 	}
 }
@@ -80,6 +82,7 @@ func New(f Fleet, d Dialer, servers *store.MediaServers, r Rebuilder, logger *sl
 // Run watches until ctx ends.
 func (m *Monitor) Run(ctx context.Context) {
 	defer m.running.Wait()
+	m.running.Go(func() { m.peers.run(ctx) })
 	for {
 		m.follow(ctx)
 		select {
@@ -96,6 +99,9 @@ func (m *Monitor) follow(ctx context.Context) {
 	for _, server := range m.fleet.Servers() {
 		one := instance{server.ID, server.Instance, server.URL}
 		if server.Status == control.StatusDown {
+			if server.Lost != server.Instance { // it has said goodbye, and nobody has seen to its sessions
+				m.ended(ctx, one)
+			}
 			continue
 		}
 		present[one] = true
@@ -104,12 +110,7 @@ func (m *Monitor) follow(ctx context.Context) {
 		}
 		watching, cancel := context.WithCancel(ctx)
 		m.watched[one] = cancel
-		m.running.Go(func() {
-			if m.waitLost(watching, one) {
-				// The claim marks the server as down, which ends watching: what follows must not end with it.
-				m.claim(ctx, one)
-			}
-		})
+		m.running.Go(func() { m.watch(watching, ctx, one) })
 	}
 	for one, cancel := range m.watched {
 		if present[one] {
@@ -117,55 +118,33 @@ func (m *Monitor) follow(ctx context.Context) {
 		}
 		cancel()
 		delete(m.watched, one)
-		m.replaced(ctx, one)
+		if server, found := m.fleet.Server(one.id); found && server.Instance != one.instance {
+			m.ended(ctx, one) // whether or not anybody saw it die
+		}
 	}
 }
 
-// replaced claims an instance whose place another one has taken: it is lost, whether or not anybody saw it die.
-func (m *Monitor) replaced(ctx context.Context, one instance) {
-	server, found := m.fleet.Server(one.id)
-	if found && server.Instance != one.instance {
-		m.claim(ctx, one)
-	}
+// ended claims an instance that ended itself, or whose place another one has taken.
+func (m *Monitor) ended(ctx context.Context, one instance) {
+	m.running.Go(func() {
+		m.pursue(ctx, one, func(ctx context.Context) error { return m.servers.ClaimEnded(ctx, one.id, one.instance) })
+	})
 }
 
-// waitLost waits for one instance to be lost; false when ctx ends before that.
-func (m *Monitor) waitLost(ctx context.Context, one instance) bool {
+// watch sees to one instance until ctx ends. A claim that is won marks it as down, which ends watching: what follows
+// has the context losses.
+func (m *Monitor) watch(ctx, losses context.Context, one instance) {
 	for ctx.Err() == nil {
-		client, err := m.dialer.Connect(ctx, one.url)
-		if err == nil && client.Instance() == one.instance {
-			select {
-			case <-ctx.Done():
-			case <-client.Closed():
-			}
-			continue
-		}
-		if ctx.Err() == nil && m.isLost(one, err) {
-			return true
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryEvery/2 + rand.N(retryEvery)): //nolint:gosec // jitter needs no secrecy
+		t := &trouble{Monitor: m, one: one, since: time.Now()}
+		if client := t.see(ctx, losses); client != nil {
+			m.attend(ctx, one, client, t.voted)
 		}
 	}
-	return false
 }
 
-// isLost judges a failed attempt: err is nil when another instance answered.
-func (m *Monitor) isLost(one instance, err error) bool {
-	if err == nil {
-		return true
-	}
-	server, found := m.fleet.Server(one.id)
-	silent := time.Since(server.HeartbeatAt)
-	// A port that is closed says that the process is gone, unless it is only just starting: then it has a fresh
-	// heartbeat after it was seen first.
-	return found && (errors.Is(err, syscall.ECONNREFUSED) || silent > heartbeatStale)
-}
-
-// claim says that an instance is lost; who is first has its sessions rebuilt.
-func (m *Monitor) claim(ctx context.Context, one instance) {
-	err := m.servers.ClaimLoss(ctx, one.id, one.instance)
+// pursue claims a loss; who is first has the sessions rebuilt.
+func (m *Monitor) pursue(ctx context.Context, one instance, c claim) {
+	err := c(ctx)
 	if errors.Is(err, store.ErrGuard) {
 		return
 	}
@@ -175,7 +154,7 @@ func (m *Monitor) claim(ctx context.Context, one instance) {
 		err = m.rebuilder.Lost(ctx, one.id, one.instance)
 	}
 	if err != nil && ctx.Err() == nil {
-		// The reconciliation finds what is left.
+		// The next judgement tries again to claim, and the reconciliation finds what is left of the rest.
 		m.log.Warn("loss of a media server not seen to yet", slog.String(logging.KeyServer, string(one.id)),
 			slog.Any(logging.KeyError, err))
 	}

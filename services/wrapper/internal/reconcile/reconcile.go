@@ -126,11 +126,11 @@ func (r *Reconciler) Lost(ctx context.Context, id control.MediaServerID, instanc
 	if alive == instance || server.Status == control.StatusDown {
 		alive = ""
 	}
-	audit := r.store.Audit.Append(ctx, control.AuditEntry{
+	rebuilt := r.rebuild(ctx, id, alive) // first: people wait for it
+	return errors.Join(rebuilt, r.store.Audit.Append(ctx, control.AuditEntry{
 		ID: control.NewID(), Time: time.Now().UTC(), Actor: "wrapper:" + r.replica, Action: "server.down",
 		Object: "server:" + string(id), Reason: "instance " + string(instance), Result: "ok",
-	})
-	return errors.Join(r.rebuild(ctx, id, alive), audit)
+	}))
 }
 
 // rebuild asks for every session with a pipeline on server that is not on the instance alive.

@@ -153,7 +153,12 @@ func (s *pipelines) lost(ctx context.Context, ref control.PipelineRef) (bool, er
 			return false, nil
 		}
 	}
-	// What was last seen says that it is lost, or does not know: the store decides.
+	// What was last seen says that it is lost, or does not know.
+	return s.lostByStore(ctx, ref)
+}
+
+// lostByStore is lost as the store says.
+func (s *pipelines) lostByStore(ctx context.Context, ref control.PipelineRef) (bool, error) {
 	server, err := s.store.MediaServers.Get(ctx, ref.Server)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

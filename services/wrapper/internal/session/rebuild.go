@@ -34,9 +34,9 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 			return retryWhenFull(err)
 		}
 		s.metrics.rebuilds.Inc()
-		if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
-			return err
-		}
+	}
+	if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
+		return err
 	}
 	return s.resume(ctx, r, sess, b)
 }
@@ -49,7 +49,8 @@ func (s *lifecycle) mayRebuild(ctx context.Context, sess *control.Session, b mes
 	if b.Gone {
 		return true, nil
 	}
-	return s.lost(ctx, *sess.Pipeline)
+	// The request may be here before the news of the loss: what was last seen of the server does not count.
+	return s.lostByStore(ctx, *sess.Pipeline)
 }
 
 // resume sends everybody to the new pipeline.

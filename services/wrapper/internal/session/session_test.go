@@ -526,7 +526,7 @@ func TestRebuild_MovesTheSession(t *testing.T) {
 	w.told("a")
 	lost := before.Pipeline.Server
 	w.fleet.down[lost] = true
-	must(t, w.store.MediaServers.ClaimLoss(w.ctx, lost, "i"))
+	must(t, w.store.MediaServers.SetStatus(w.ctx, lost, "i", control.StatusDown))
 	rebuild := message.Rebuild{Epoch: 1, Pipeline: before.Pipeline.ID, Reason: session.ReasonServerDown}
 	must(t, w.twice(func(s *session.Service) error {
 		return s.Rebuild(w.ctx, request(session.RebuildID(sid, 1)), rebuild)
