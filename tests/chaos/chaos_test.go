@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
+	"github.com/orkestro/orkestro/tests/harness"
+)
+
+// TestChaos is a short run: eight troubles of different kinds.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a whole fleet")
+	}
+	err := run(t.Context(), "chaos-test", 1, 8, t.Output())
+	missing := errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" || errors.Is(err, harness.ErrNoNamespaces)
+	if missing {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPlan has the same seed give the same plan, and a plan give every kind.
+func TestPlan(t *testing.T) {
+	seen := map[kind]bool{}
+	again := makePlan(7, 40)
+	for i, s := range makePlan(7, 40) {
+		if s.String() != again[i].String() {
+			t.Errorf("%s, and then %s", s, again[i])
+		}
+		for _, k := range s.kinds {
+			seen[k] = true
+		}
+	}
+	if len(seen) != len(kinds()) {
+		t.Errorf("kinds seen: %v", seen)
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/orkestro/orkestro/tests/harness"
+)
+
+func main() {
+	n := flag.Int("n", 50, "how many troubles")
+	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()%1_000_000), "what the plan is made from")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, "chaos", *seed, *n, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		cancel()
+		os.Exit(1)
+	}
+}
+
+// run plans and does n troubles, and is an error if anything was found. Its log and report go to out, the logs of the
+// fleet to artifacts/<name>. Errors: those of [harness.Start].
+func run(ctx context.Context, name string, seed uint64, n int, out io.Writer) (err error) {
+	fleet, err := harness.Start(ctx, name, harness.Options{RestAPIs: 2, Wrappers: 3, MediaServers: 3, Isolated: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }()
+	if fleet.Store == nil {
+		return errors.New("the database is not this run's to kill: unset ORKESTRO_TEST_MONGO_URL")
+	}
+	st, err := fleet.OpenStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close(context.WithoutCancel(ctx)) }()
+	w := &world{fleet: fleet, store: st, out: out, outcomes: map[outcome]int{}}
+	w.say("seed %d: %d troubles; logs: %s", seed, n, filepath.Dir(fleet.Wrappers[0].Log()))
+	defer w.endCalls()
+	if err := w.startCalls(ctx); err != nil {
+		return err
+	}
+	w.all(ctx, makePlan(seed, n))
+	w.report(out)
+	if len(w.faults) > 0 {
+		return fmt.Errorf("%d faults; seed %d; logs: %s", len(w.faults), seed, filepath.Dir(fleet.Wrappers[0].Log()))
+	}
+	return ctx.Err()
+}
+
+// all does every step, until one after which things do not come back, and checks what is left.
+func (w *world) all(ctx context.Context, plan []step) {
+	bustle := w.start(ctx)
+	for _, s := range plan {
+		if err := w.step(ctx, s); err != nil {
+			w.fault("not back", "%v", err)
+			break
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	bustle.stop()
+	w.checkAll(ctx)
+	w.checkLogs(filepath.Dir(w.fleet.Wrappers[0].Log()))
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// kind is a kind of trouble.
+type kind string
+
+const (
+	mediaKilled    kind = "media server killed"
+	mediaFrozen    kind = "media server frozen"
+	mediaCutOff    kind = "media server cut off"
+	wrapperKilled  kind = "Wrapper killed"
+	wrapperFrozen  kind = "Wrapper frozen"
+	wrapperStopped kind = "Wrapper stopped"
+	wrapperCutOff  kind = "Wrapper cut off"
+	linkCut        kind = "Wrapper cut off from a media server"
+	restKilled     kind = "REST replica killed"
+	restStopped    kind = "REST replica stopped"
+	brokerKilled   kind = "RabbitMQ killed"
+	storeKilled    kind = "store killed"
+	controlKilled  kind = "control plane killed"
+)
+
+// kinds is every kind there is, those first that a short run has to see.
+func kinds() []kind {
+	return []kind{
+		mediaKilled, wrapperKilled, restKilled, brokerKilled, storeKilled, controlKilled, mediaFrozen, mediaCutOff,
+		linkCut, wrapperFrozen, wrapperStopped, restStopped, wrapperCutOff,
+	}
+}
+
+// touchesMedia reports whether a pipeline may have to move because of this kind.
+func (k kind) touchesMedia() bool { return k == mediaKilled || k == mediaFrozen || k == mediaCutOff }
+
+// step is one trouble, or two that overlap.
+type step struct {
+	number int
+	kinds  []kind
+	picks  []int         // which of those that can be hit, for each kind
+	hold   time.Duration // from the first blow until things are put back
+	before time.Duration // quiet time
+}
+
+func (s step) String() string {
+	var names []string
+	for _, k := range s.kinds {
+		names = append(names, string(k))
+	}
+	return fmt.Sprintf("#%d %s for %s", s.number, strings.Join(names, " + "), s.hold)
+}
+
+const (
+	maxQuiet = 1500 * time.Millisecond
+	// pairEvery: one trouble in so many comes together with another.
+	pairEvery = 6
+)
+
+// makePlan is the plan of a seed: n troubles. Every kind comes before one comes again.
+func makePlan(seed uint64, n int) []step {
+	random := rand.New(rand.NewPCG(seed, 0))
+	var plan []step
+	var bag []kind
+	draw := func() kind {
+		if len(bag) == 0 {
+			bag = kinds()
+			random.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
+		}
+		k := bag[0]
+		bag = bag[1:]
+		return k
+	}
+	for troubles := 0; troubles < n; {
+		s := step{number: len(plan) + 1, kinds: []kind{draw()}}
+		if troubles+2 <= n && random.IntN(pairEvery) == 0 {
+			s.kinds = append(s.kinds, draw())
+		}
+		for _, k := range s.kinds {
+			s.picks = append(s.picks, random.IntN(1<<16))
+			s.hold = max(s.hold, holdTime(random, k))
+		}
+		s.before = time.Duration(random.Int64N(int64(maxQuiet)))
+		troubles += len(s.kinds)
+		plan = append(plan, s)
+	}
+	return plan
+}
+
+// holdTime is how long a trouble lasts. What is frozen or cut off is so for long enough to be noticed, or not.
+func holdTime(random *rand.Rand, k kind) time.Duration {
+	limit := 2 * time.Second
+	switch k {
+	case mediaFrozen, mediaCutOff, wrapperFrozen, wrapperCutOff, linkCut:
+		limit = 6 * time.Second
+	}
+	return time.Duration(random.Int64N(int64(limit))).Round(time.Millisecond)
+}
