@@ -53,12 +53,8 @@ func (s *subscribing) requestOffer(ctx context.Context, r Request, b message.Req
 	if !l.user.Permissions.Subscribe {
 		return control.Errorf(control.CodeForbidden, "the user may not subscribe")
 	}
-	state := l.conn.State
-	if state == control.ConnectionClosed {
-		state = control.ConnectionNew
-	}
 	offer := mediaapi.RequestOffer{Fresh: b.Fresh, ICERestart: b.ICERestart}
-	return s.lastWord(ctx, r, l, state, func(l live) error {
+	return s.lastWord(ctx, r, l, s.store.Sessions.SetOfferRequested, func(l live) error {
 		return l.media.RequestOffer(ctx, l.conn.Endpoint.ID, offer)
 	})
 }
@@ -78,18 +74,21 @@ func (s *subscribing) Unsubscribe(ctx context.Context, r Request, b message.Pres
 		return err
 	}
 	l := live{sess: sess, user: user, conn: *conn, media: media}
-	return s.lastWord(ctx, r, l, control.ConnectionClosed, func(l live) error {
+	return s.lastWord(ctx, r, l, s.store.Sessions.SetStopRequested, func(l live) error {
 		return l.media.Stop(ctx, l.conn.Endpoint.ID)
 	})
 }
+
+// word stores that a request is the last one about a connection.
+type word func(ctx context.Context, id control.SessionID, c control.Connection, by string) error
 
 // lastWord applies a request to offer or to stop, of which only the latest by id counts whatever the order they are
 // handled in: the request is stored, applied, and then the store is looked at again. If a later one came in between,
 // that one may have been applied before ours, so what it wants is applied once more.
 func (s *subscribing) lastWord(
-	ctx context.Context, r Request, l live, state control.ConnectionState, apply func(live) error,
+	ctx context.Context, r Request, l live, say word, apply func(live) error,
 ) error {
-	err := s.store.Sessions.SetRequested(ctx, r.Session, l.conn, r.ID, state)
+	err := say(ctx, r.Session, l.conn, r.ID)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
 	}
