@@ -29,10 +29,11 @@ func NewPeerConnection() (*webrtc.PeerConnection, error) {
 
 // source is generated media under one msid: a VP8 and an Opus track.
 type source struct {
+	every  time.Duration // between two frames of a track
 	tracks []*webrtc.TrackLocalStaticSample
 }
 
-func newSource(msid string) (*source, error) {
+func newSource(msid string, every time.Duration) (*source, error) {
 	video, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "video", msid)
 	if err != nil {
 		return nil, err
@@ -41,13 +42,13 @@ func newSource(msid string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{tracks: []*webrtc.TrackLocalStaticSample{video, audio}}, nil
+	return &source{every: every, tracks: []*webrtc.TrackLocalStaticSample{video, audio}}, nil
 }
 
 // run sends until ctx ends.
 func (s *source) run(ctx context.Context) {
 	frame := KeyFrame(frameBytes)
-	ticker := time.NewTicker(frameInterval)
+	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -57,7 +58,7 @@ func (s *source) run(ctx context.Context) {
 		}
 		for _, track := range s.tracks {
 			// An error means that nobody is connected: nothing to do about it.
-			_ = track.WriteSample(media.Sample{Data: frame, Duration: frameInterval})
+			_ = track.WriteSample(media.Sample{Data: frame, Duration: s.every})
 		}
 	}
 }

@@ -70,6 +70,14 @@ func Join(tb testing.TB, api *API, session, id string) *User {
 
 // NewUser brings a user into session, insisting, and starts its client, which Close ends; ctx is for joining only.
 func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
+	return NewUserSending(ctx, api, session, id, frameInterval)
+}
+
+// NewUserSending is NewUser for one whose tracks have a frame every so often, so that many of them leave the machine
+// some time for the fleet.
+func NewUserSending(
+	ctx context.Context, api *API, session, id string, every time.Duration,
+) (*User, error) {
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	var joined Joined
@@ -78,7 +86,7 @@ func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
 	}, &joined); err != nil {
 		return nil, err
 	}
-	source, err := newSource("camera-" + id)
+	source, err := newSource("camera-"+id, every)
 	if err != nil {
 		return nil, err
 	}
