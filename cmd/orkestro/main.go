@@ -1,5 +1,5 @@
 // Command orkestro runs a whole fleet in one process (dev), the embedded store alone (store), and the operator's
-// commands, which talk to a running fleet through its HTTP API.
+// commands, which talk to a running fleet through its HTTP API; doctor and dead look at its database and broker.
 package main
 
 import (
@@ -23,6 +23,8 @@ type commands struct {
 	Sessions sessionsCommand  `cmd:"" help:"List, show and close sessions."`
 	Servers  serversCommand   `cmd:"" help:"List media servers."`
 	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
+	Doctor   doctorCommand    `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
+	Dead     deadCommand      `cmd:"" help:"List, show, replay and drop messages that were given up."`
 	Version  kong.VersionFlag `help:"Print the build and exit."`
 }
 
@@ -61,10 +63,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(terminal{out: stdout, err: stderr}); err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(stderr, "orkestro:", err)
+		var special *statusError
+		if errors.As(err, &special) {
+			return special.status
+		}
 		return statusFailed
 	}
 	return 0
 }
+
+// statusError is a failure with an exit status of its own.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
 
 // newParser is the parser of [commands].
 func newParser(stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -23,10 +22,8 @@ type Config struct {
 	ManagementURL string
 }
 
-const (
-	connectTimeout = 10 * time.Second // for the first connection to the broker
-	connectStep    = 20 * time.Millisecond
-)
+// connectTimeout is how long the first connection to the broker may take.
+const connectTimeout = 10 * time.Second
 
 // Open connects to a fleet. The caller calls closeFleet when done. Errors: what is wrong with the URLs, or that the
 // broker does not answer.
@@ -61,29 +58,11 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFl
 		_ = messages.Close() //nolint:contextcheck // it bounds itself, and nothing was on its way
 		_ = database.Close(context.WithoutCancel(ctx))
 	}
-	if err := connected(ctx, messages); err != nil {
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := broker.AwaitReady(connecting, messages); err != nil {
 		closeFleet()
 		return fleet, nil, err
 	}
 	return fleet, closeFleet, nil
-}
-
-// connected waits for the broker's first connection.
-func connected(ctx context.Context, b broker.Broker) error {
-	deadline := time.After(connectTimeout)
-	ticker := time.NewTicker(connectStep)
-	defer ticker.Stop()
-	for {
-		err := b.Ready()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			return fmt.Errorf("connect to the broker: %w", err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
