@@ -26,7 +26,7 @@ func (s *Sessions) SetEndpoint(
 	ctx context.Context, id control.SessionID, c control.Connection, endpoint control.EndpointRef, now time.Time,
 ) error {
 	return s.updateConnection(ctx, "set an endpoint of", id, c,
-		bson.M{"endpoint": c.Endpoint.ID},
+		bson.M{"endpoint": c.Endpoint.ID, "seq": c.Seq, "state": c.State},
 		bson.M{"endpoint": endpoint, "state": control.ConnectionNew, "stateSeq": int64(0), "changedAt": now})
 }
 

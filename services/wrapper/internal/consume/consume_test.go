@@ -49,8 +49,10 @@ func newFixture(tb testing.TB, st *store.Store) *fixture {
 	registry := prometheus.NewRegistry()
 	service := session.New(session.Config{}, st, b, nil, session.NewMetrics(registry), log)
 	f := &fixture{}
-	f.consumer = consume.New(consume.Config{Concurrency: 1, MaxAttempts: maxAttempts, Timeout: time.Second,
-		Needs: func(context.Context) error { return f.lacks }}, service, f, consume.NewMetrics(registry), log)
+	f.consumer = consume.New(consume.Config{
+		Concurrency: 1, MaxAttempts: maxAttempts, Timeout: time.Second,
+		Needs: func(context.Context) error { return f.lacks },
+	}, service, f, consume.NewMetrics(registry), log)
 	return f
 }
 

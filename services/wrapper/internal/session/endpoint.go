@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -32,6 +33,17 @@ type live struct {
 func (s *endpoints) ensureEndpoint(
 	ctx context.Context, r Request, p message.Presence, kind control.ConnectionKind, epoch int64,
 ) (live, error) {
+	return s.endpointAfter(ctx, r, p, kind, epoch, math.MaxInt64)
+}
+
+// errOvertaken: the connection has got further than the request is about.
+var errOvertaken = errors.New("session: another request was faster")
+
+// endpointAfter is ensureEndpoint for an offer: it touches no connection on which one after seq was answered or made
+// void. Errors: also errOvertaken.
+func (s *endpoints) endpointAfter(
+	ctx context.Context, r Request, p message.Presence, kind control.ConnectionKind, epoch, seq int64,
+) (live, error) {
 	for range guardTries {
 		sess, user, err := s.inEpoch(ctx, r, p, epoch)
 		if err != nil {
@@ -43,6 +55,9 @@ func (s *endpoints) ensureEndpoint(
 		}
 		l := live{sess: sess, user: user, media: media}
 		conn := connectionOf(sess, user, kind)
+		if conn != nil && conn.Seq > seq {
+			return live{}, errOvertaken
+		}
 		if conn != nil && conn.Endpoint.ID != "" && !stopped(*conn) {
 			l.conn = *conn
 			return l, nil

@@ -21,14 +21,18 @@ func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.J
 		return nil, err
 	}
 	p := message.Presence{User: b.User, Join: control.JoinID(r.ID)}
-	if b.Replaces != "" {
-		if err := s.endOldJoins(ctx, r, p); err != nil {
-			return nil, err
-		}
-	}
 	sess, user, err := s.present(ctx, r, p)
 	if err != nil {
 		return nil, err
+	}
+	rejoined := user.Added != addedUserID(r) // whatever Replaces says: the request may be repeated without it
+	if rejoined {
+		if err := s.endOldJoins(ctx, r, p); err != nil {
+			return nil, err
+		}
+		if sess, user, err = s.present(ctx, r, p); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.welcome(ctx, r, sess, *user); err != nil {
 		return nil, err
@@ -36,8 +40,11 @@ func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.J
 	if err := s.beginSubscribing(ctx, r, sess, *user); err != nil {
 		return nil, err
 	}
-	return &message.Joined{User: *user, Rejoined: b.Replaces != "", Epoch: sess.Epoch}, nil
+	return &message.Joined{User: *user, Rejoined: rejoined, Epoch: sess.Epoch}, nil
 }
+
+// addedUserID is the id of the message that tells everybody of a user whose first join is r.
+func addedUserID(r Request) string { return control.DeriveID(r.ID, message.UserTypeUserJoined) }
 
 // admit stores the user under its new join.
 func (s *users) admit(ctx context.Context, r Request, b message.Join) error {
@@ -92,7 +99,7 @@ func (s *users) enter(ctx context.Context, r Request, sess *control.Session, b m
 	}
 	user := control.User{
 		ID: b.User, Name: b.Name, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,
-		Join: control.JoinID(r.ID), Added: control.DeriveID(r.ID, message.UserTypeUserJoined), Permissions: b.Permissions,
+		Join: control.JoinID(r.ID), Added: addedUserID(r), Permissions: b.Permissions,
 		Subscriptions: control.Subscriptions{Mode: control.SubscribeAll},
 	}
 	var err error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -31,7 +32,7 @@ func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
 			return s.finishLeave(ctx, r, sess, user, b.Actor)
 		}
 	}
-	return nil
+	return s.markEmpty(ctx, sess.ID) // whoever took the user out may have died before it could
 }
 
 // finishLeaving ends the leaving of a user that somebody marked and did not get around to remove.
@@ -70,14 +71,19 @@ func (s *users) finishLeave(
 			s.releaseEndpoint(ctx, sess, conn)
 		}
 	}
-	if err := s.broker.DeleteQueue(ctx, message.UserQueue(sess.ID, user.ID).Name); err != nil {
-		return brokerError("delete a user queue", err)
-	}
 	return s.forgetUser(ctx, sess, user, actor)
 }
 
+// forgetUser removes what is only of the user. Somebody else may have finished the leaving by now, and the user be back:
+// what is found then belongs to its new join.
 func (s *users) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
 	now := time.Now().UTC()
+	if leaving, err := s.isLeaving(ctx, sess.ID, user); err != nil || !leaving {
+		return err
+	}
+	if err := s.broker.DeleteQueue(ctx, message.UserQueue(sess.ID, user.ID).Name); err != nil {
+		return brokerError("delete a user queue", err)
+	}
 	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, user.ID, user.Join); err != nil {
 		return err
 	}
@@ -98,7 +104,24 @@ func (s *users) forgetUser(ctx context.Context, sess *control.Session, user cont
 	}
 	s.log.Info("user left", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.String("reason", user.Leaving))
-	err = s.store.Sessions.MarkEmpty(ctx, sess.ID, now)
+	return s.markEmpty(ctx, sess.ID)
+}
+
+// isLeaving reports whether a user that was found leaving still is.
+func (s *users) isLeaving(ctx context.Context, id control.SessionID, user control.User) (bool, error) {
+	sess, err := s.store.Sessions.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(sess.Leaving, func(u control.User) bool { return u.Join == user.Join }), nil
+}
+
+// markEmpty says since when nobody is in the session, if nobody is.
+func (s *users) markEmpty(ctx context.Context, id control.SessionID) error {
+	err := s.store.Sessions.MarkEmpty(ctx, id, time.Now().UTC())
 	if errors.Is(err, store.ErrGuard) {
 		return nil
 	}

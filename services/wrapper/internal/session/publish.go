@@ -49,7 +49,10 @@ func (s *publishing) publish(ctx context.Context, r Request, b message.Publish) 
 
 // answer has the media server process the offer, stores the outcome and tells of it.
 func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
-	l, err := s.ensureEndpoint(ctx, r, b.Presence, control.Publish, b.Epoch)
+	l, err := s.endpointAfter(ctx, r, b.Presence, control.Publish, b.Epoch, b.Seq-1)
+	if errors.Is(err, errOvertaken) {
+		return nil, errBusy // answered by another delivery, or stopped meanwhile: the next try finds out
+	}
 	if err != nil {
 		return nil, err
 	}

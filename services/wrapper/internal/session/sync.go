@@ -15,6 +15,10 @@ import (
 
 // Sync makes the user's queue again, if it is gone, and sends the whole state that the user needs.
 func (s *users) Sync(ctx context.Context, r Request, b message.Presence) error {
+	// First, so that what is lost after the session was read leaves its mark.
+	if err := s.store.Presence.ClearBehind(ctx, r.Session, b.User); err != nil {
+		return err
+	}
 	sess, user, err := s.present(ctx, r, b)
 	if err != nil {
 		return err
@@ -50,6 +54,10 @@ func (s *teller) bind(ctx context.Context, r Request, sess *control.Session, use
 	now, err := s.active(ctx, r)
 	if err != nil {
 		return err
+	}
+	if now.User(user) == nil && !slices.ContainsFunc(now.Leaving, func(u control.User) bool { return u.ID == user }) {
+		// It has left since, and its queue was gone before we made it again.
+		return errors.Join(errUserNotFound, brokerError("delete a user queue", s.broker.DeleteQueue(ctx, queue)))
 	}
 	same, err := sameForUsers(sess, now)
 	if err != nil || same {

@@ -1,0 +1,148 @@
+package session_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/bson"
+
+	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/testkit/fate"
+)
+
+func TestPlays_ThereIsOneForEveryTypeOfMessage(t *testing.T) {
+	h := newTheatre(t)
+	var played []string
+	for _, p := range plays() {
+		s := h.newStage()
+		s.begin(p)
+		played = append(played, p.letter(s).kind)
+	}
+	for _, kind := range h.newStage().living.Types() {
+		if !slices.Contains(played, kind) {
+			t.Errorf("there is no play with a %s", kind)
+		}
+	}
+}
+
+func (s *stage) begin(p play) {
+	if p.given != nil {
+		p.given(s)
+	}
+	s.declareQueue(p.letter(s))
+}
+
+// TestWrapper_DiesAtEveryStep kills the Wrapper that handles a message between every two of its effects. The next one
+// that gets the message makes of it what one that does not die makes of it.
+func TestWrapper_DiesAtEveryStep(t *testing.T) {
+	for _, p := range plays() {
+		t.Run(p.name, func(t *testing.T) {
+			h := newTheatre(t)
+			want, steps := h.undisturbed(p, nil)
+			for at := range steps {
+				s := h.newStage()
+				s.begin(p)
+				d := p.letter(s).delivery(t)
+				h.fate.Live(at, fate.Die)
+				_ = s.mortal.Handle(s.ctx, d)
+				lived := h.fate.Over()
+				d.Attempts++
+				s.handle(d)
+				s.settle()
+				s.mend()
+				if diff := cmp.Diff(want, s.outcome()); diff != "" {
+					t.Errorf("died %s: (-want +got)\n%s", lived[len(lived)-1], diff)
+				}
+			}
+		})
+	}
+}
+
+// TestWrapper_FreezesAtEveryStep stops the Wrapper that handles a message between every two of its effects, for so long
+// that another has handled the message meanwhile, and what came next. When the first goes on, nothing of that changes.
+func TestWrapper_FreezesAtEveryStep(t *testing.T) {
+	interrupted(t, fate.Freeze, func(p play) []letter { return p.next })
+}
+
+// TestWrapper_StallsAtEveryStep stops it just as long as another needs to handle the message, which was delivered to both.
+func TestWrapper_StallsAtEveryStep(t *testing.T) {
+	interrupted(t, fate.Stall, func(play) []letter { return nil })
+}
+
+// toMediaServer are calls that a media server takes in whatever order they reach it. One that is late by as much as a
+// Wrapper may freeze undoes a later one, until the next.
+var toMediaServer = []string{"before request offer", "before stop", "before set subscriptions", "before set paused"}
+
+func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
+	t.Helper()
+	for _, p := range plays() {
+		t.Run(p.name, func(t *testing.T) {
+			h := newTheatre(t)
+			want, _ := h.undisturbed(p, next(p))
+			_, steps := h.undisturbed(p, nil)
+			for at := range steps {
+				s := h.newStage()
+				s.begin(p)
+				d := p.letter(s).delivery(t)
+				h.fate.Live(at, how)
+				ended := make(chan struct{})
+				go func(d broker.Delivery) {
+					defer close(ended)
+					_ = s.mortal.Handle(s.ctx, d)
+				}(d)
+				<-h.fate.Frozen()
+				d.Attempts++
+				s.handle(d)
+				s.settle()
+				s.deliver(next(p)...)
+				h.fate.Thaw()
+				<-ended
+				where := h.fate.Over()[at]
+				if slices.Contains(toMediaServer, where) && len(next(p)) > 0 {
+					continue
+				}
+				s.settle()
+				s.mend()
+				if diff := cmp.Diff(want, s.outcome()); diff != "" {
+					t.Errorf("stopped %s: (-want +got)\n%s", where, diff)
+				}
+			}
+		})
+	}
+}
+
+// mend does what the slow loops of packages presence and reconcile do: what was made for a user that had gone is removed,
+// and endpoints that no connection has.
+func (s *stage) mend() {
+	s.tb.Helper()
+	sess, users, endpoints := s.session(), bson.A{}, map[string]bool{}
+	for _, user := range sess.Users {
+		users = append(users, user.ID)
+	}
+	for _, conn := range sess.Connections {
+		endpoints[conn.Endpoint.ID] = true
+	}
+	for _, name := range []string{"presence", "negotiations"} {
+		_, err := s.theatre.raw.Collection(name).DeleteMany(s.ctx, bson.M{"user": bson.M{"$nin": users}})
+		must(s.tb, err)
+	}
+	for _, m := range s.fleet.byID {
+		maps.DeleteFunc(m.endpoints, func(id string, _ *endpoint) bool { return !endpoints[id] })
+	}
+}
+
+// undisturbed is what a play leaves behind when nobody dies, and how many steps it has.
+func (h *theatre) undisturbed(p play, next []letter) (outcome map[string]any, steps int) {
+	h.tb.Helper()
+	s := h.newStage()
+	s.begin(p)
+	h.fate.Live(fate.Never, fate.Die)
+	must(h.tb, s.mortal.Handle(s.ctx, p.letter(s).delivery(h.tb)))
+	steps = len(h.fate.Over())
+	s.settle()
+	s.deliver(next...)
+	s.mend()
+	return s.outcome(), steps
+}
