@@ -57,10 +57,17 @@ type Replica struct {
 	ID          string    `bson:"_id" json:"id"`
 	Service     string    `bson:"service" json:"service"` // "restapi" or "wrapper"
 	Version     string    `bson:"version" json:"version"`
-	State       string    `bson:"state" json:"state"` // "ready" or "stopping"
+	State       string    `bson:"state" json:"state"` // [ReplicaReady]...
 	StartedAt   time.Time `bson:"startedAt" json:"startedAt"`
 	HeartbeatAt time.Time `bson:"heartbeatAt" json:"heartbeatAt"`
 }
+
+// States of a [Replica].
+const (
+	ReplicaReady    = "ready"
+	ReplicaUnready  = "unready" // it lacks something that it needs
+	ReplicaStopping = "stopping"
+)
 
 // AuditEntry is one document of the append-only collection "audit": who did what to which object, and how it ended.
 type AuditEntry struct {

@@ -32,7 +32,7 @@ func (r *Replicas) Heartbeat(ctx context.Context, id string, at time.Time) error
 	return r.set(ctx, id, bson.M{"heartbeatAt": at})
 }
 
-// SetState writes "ready" or "stopping". [ErrGuard] if the replica is not registered.
+// SetState writes one of the states of [control.Replica]. [ErrGuard] if the replica is not registered.
 func (r *Replicas) SetState(ctx context.Context, id, state string) error {
 	return r.set(ctx, id, bson.M{"state": state})
 }

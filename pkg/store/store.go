@@ -30,6 +30,9 @@ var (
 const (
 	// serverSelectionTimeout: an election takes a few seconds; requests give up after 5 s (HTTP API contract).
 	serverSelectionTimeout = 4 * time.Second
+	// connectTimeout also bounds how long a database that is cut off goes unnoticed by the driver's own monitoring, which
+	// then closes what waits for an answer, change streams among it. The driver's default is half a minute.
+	connectTimeout = 5 * time.Second
 	// operationTimeout bounds each call whose context has no deadline of its own.
 	operationTimeout = 5 * time.Second
 )
@@ -82,6 +85,7 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 		SetReadConcern(readconcern.Majority()).
 		SetReadPreference(readpref.Primary()).
 		SetRetryWrites(true).
+		SetConnectTimeout(connectTimeout).
 		SetTimeout(operationTimeout).
 		SetServerSelectionTimeout(serverSelectionTimeout))
 	if err != nil {

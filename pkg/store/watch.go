@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 )
 
@@ -19,8 +20,6 @@ const (
 	// seconds, and a Wrapper that is behind helps nobody.
 	watchBackoffMin = 50 * time.Millisecond
 	watchBackoffMax = 2 * time.Second
-	// codeHistoryLost (ChangeStreamHistoryLost): the resume token is too old, everything has to be read anew.
-	codeHistoryLost = 286
 )
 
 // watcher follows one collection: it opens the stream, then reads what is there, then applies what changes. Between two
@@ -46,11 +45,15 @@ func (w *watcher) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if historyLost(err) {
+		if tokenLost(err) {
 			w.token = nil
 		}
 		pause := w.backoff/2 + rand.N(w.backoff/2+1) //nolint:gosec // jitter needs no secrecy
-		w.log.Warn("change stream lost, opening it again",
+		level := slog.LevelWarn
+		if control.CodeOf(coded("watch", err)) == control.CodeUnavailable {
+			level = slog.LevelDebug // of an outage there is a line already
+		}
+		w.log.Log(ctx, level, "change stream lost, opening it again",
 			slog.Any(logging.KeyError, err), slog.Int64(logging.KeyDuration, pause.Milliseconds()))
 		w.backoff = min(2*w.backoff, watchBackoffMax)
 		select {
@@ -93,7 +96,15 @@ func (w *watcher) follow(ctx context.Context) error {
 
 var errStreamEnded = errors.New("store: the change stream ended")
 
-func historyLost(err error) bool {
+// tokenLost reports whether a stream cannot go on where it was, so that everything has to be read anew. The codes are
+// MongoDB's: the log does not reach back so far, or it is another database (restored, say) that cannot read the token, or
+// a change that it cannot give out.
+func tokenLost(err error) bool {
+	const historyLost, invalidToken, fatal = 286, 260, 280
+	if errors.Is(err, errStreamEnded) {
+		return true
+	}
 	var server mongo.ServerError
-	return errors.Is(err, errStreamEnded) || errors.As(err, &server) && server.HasErrorCode(codeHistoryLost)
+	return errors.As(err, &server) &&
+		(server.HasErrorCode(historyLost) || server.HasErrorCode(invalidToken) || server.HasErrorCode(fatal))
 }

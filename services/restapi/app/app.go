@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"os"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/buildinfo"
-	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -25,9 +23,6 @@ import (
 const (
 	// stopTimeout bounds each step of a stop, which together take no longer as nothing is slow twice.
 	stopTimeout = 5 * time.Second
-	// openBackoffMin and openBackoffMax bound the pause before the database is tried again.
-	openBackoffMin = 200 * time.Millisecond
-	openBackoffMax = 3 * time.Second
 )
 
 // Deps is what a caller may give in place of what the settings name.
@@ -65,12 +60,12 @@ func runBehind(ctx context.Context, door *entrance, cfg Config, deps Deps, logge
 		return err
 	}
 	defer closeBroker()
-	database, err := openStore(ctx, cfg, logger)
+	database, err := store.Await(ctx, cfg.MongoURL, cfg.MongoDatabase, logger)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before the database came
+		}
 		return err
-	}
-	if database == nil { // stopped before it came
-		return nil
 	}
 	defer closeStore(ctx, database, logger)
 	r, err := newReplica(cfg, messages, database, logger)
@@ -93,29 +88,6 @@ func openBroker(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger)
 			logger.Warn("the broker did not close cleanly", logging.KeyError, err)
 		}
 	}, nil
-}
-
-// openStore tries until the database is there; nil if ctx ends first.
-func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
-	pause := openBackoffMin
-	for {
-		s, err := store.Open(ctx, cfg.MongoURL, cfg.MongoDatabase)
-		switch {
-		case err == nil:
-			return s, nil
-		case ctx.Err() != nil:
-			return nil, nil //nolint:nilerr // the failure is of the stop, which is not one
-		case control.CodeOf(err) != control.CodeUnavailable:
-			return nil, fmt.Errorf("--mongo-url (ORKESTRO_MONGO_URL): %w", err)
-		}
-		logger.WarnContext(ctx, "the database is not there yet", logging.KeyError, err)
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-time.After(pause + mathrand.N(pause)): //nolint:gosec // jitter needs no secrecy
-		}
-		pause = min(2*pause, openBackoffMax)
-	}
 }
 
 func closeStore(ctx context.Context, s *store.Store, logger *slog.Logger) {

@@ -38,6 +38,7 @@ type replica struct {
 	store     *store.Store
 	requests  *request.Client
 	mailboxes *mailbox.Pool
+	broker    broker.Broker
 	handler   http.Handler
 	log       *slog.Logger
 	stopping  atomic.Bool
@@ -53,7 +54,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 		return nil, err
 	}
 	registry := newRegistry()
-	r := &replica{id: cfg.ID, store: database, log: log}
+	r := &replica{id: cfg.ID, store: database, broker: messages, log: log}
 	r.mailboxes = mailbox.NewPool(messages,
 		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},
 		mailbox.NewCursors([]byte(cfg.TokenSecret)), mailbox.NewMetrics(registry), log)
@@ -119,7 +120,7 @@ func (r *replica) stop(ctx context.Context, door *entrance) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	r.stopping.Store(true)
-	if err := r.store.RestAPIs.SetState(ctx, r.id, "stopping"); err != nil {
+	if err := r.store.RestAPIs.SetState(ctx, r.id, control.ReplicaStopping); err != nil {
 		r.log.DebugContext(ctx, "a record could not be written", logging.KeyError, err)
 	}
 	r.mailboxes.Drain()
@@ -141,23 +142,41 @@ func (r *replica) unregister(ctx context.Context) {
 func (r *replica) register(ctx context.Context) {
 	now := time.Now()
 	record := control.Replica{
-		ID: r.id, Service: "restapi", Version: buildinfo.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
+		ID: r.id, Service: "restapi", Version: buildinfo.Version(), StartedAt: now,
 	}
+	outage := store.NewOutage(r.log)
 	registered := false
 	r.every(ctx, heartbeatPeriod, func() error {
 		var err error
+		state := r.state()
 		record.HeartbeatAt = time.Now()
-		if registered {
+		if registered && state == record.State {
 			err = r.store.RestAPIs.Heartbeat(ctx, r.id, record.HeartbeatAt)
 		} else {
+			record.State = state
 			err = r.store.RestAPIs.Register(ctx, record)
 		}
 		registered = err == nil
+		if ctx.Err() == nil {
+			outage.Note(err)
+		}
 		return err
 	})
 }
 
-// touchPresence says which users were heard of.
+// state says whether users can be served, apart from the database, which nobody could be told of without.
+func (r *replica) state() string {
+	switch {
+	case r.stopping.Load():
+		return control.ReplicaStopping
+	case errors.Join(r.broker.Ready(), r.requests.Ready()) != nil:
+		return control.ReplicaUnready
+	default:
+		return control.ReplicaReady
+	}
+}
+
+// touchPresence says which users were heard of, and has those get a sync who lost something.
 func (r *replica) touchPresence(ctx context.Context) {
 	r.every(ctx, presencePeriod, func() error {
 		active := r.mailboxes.Active(recently)
@@ -165,7 +184,7 @@ func (r *replica) touchPresence(ctx context.Context) {
 		for i, key := range active {
 			users[i] = store.UserKey(key)
 		}
-		return r.store.Presence.Touch(ctx, users, time.Now())
+		return errors.Join(r.store.Presence.Touch(ctx, users, time.Now()), r.syncBehind(ctx, users))
 	})
 }
 

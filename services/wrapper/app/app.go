@@ -14,7 +14,6 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/buildinfo"
-	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -25,9 +24,6 @@ const (
 	drainTimeout = 6 * time.Second
 	// disconnectTimeout bounds saying goodbye to the database.
 	disconnectTimeout = time.Second
-	// openBackoffMin and openBackoffMax bound the pause before the database is tried again.
-	openBackoffMin = 200 * time.Millisecond
-	openBackoffMax = 3 * time.Second
 )
 
 // Deps is what a caller may give in place of what the settings name.
@@ -69,7 +65,7 @@ func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logge
 		defer closeLogged(logger, "broker", opened.Close)
 		messages = opened
 	}
-	database, err := openStore(ctx, cfg, logger)
+	database, err := store.Await(ctx, cfg.MongoURL, cfg.MongoDatabase, logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before the database came
@@ -82,27 +78,6 @@ func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logge
 		return database.Close(closing)
 	})
 	return newWrapper(cfg, messages, database, logger).run(ctx, probes)
-}
-
-// openStore tries until the database is there.
-func openStore(ctx context.Context, cfg Config, logger *slog.Logger) (*store.Store, error) {
-	pause := openBackoffMin
-	for {
-		database, err := store.Open(ctx, cfg.MongoURL, cfg.MongoDatabase)
-		if err == nil {
-			return database, nil
-		}
-		if control.CodeOf(err) != control.CodeUnavailable {
-			return nil, fmt.Errorf("--mongo-url (ORKESTRO_MONGO_URL): %w", err)
-		}
-		logger.Warn("the database is not there yet", slog.Any(logging.KeyError, err))
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // jitter needs no secrecy
-		}
-		pause = min(2*pause, openBackoffMax)
-	}
 }
 
 func closeLogged(logger *slog.Logger, what string, closing func() error) {

@@ -104,7 +104,9 @@ func (w *wrapper) connect(ctx context.Context, id control.MediaServerID) (reconc
 }
 
 // needs is what every request needs.
-func (w *wrapper) needs(ctx context.Context) error { return errors.Join(w.broker.Ready(), w.store.Ping(ctx)) }
+func (w *wrapper) needs(ctx context.Context) error {
+	return errors.Join(w.broker.Ready(), w.store.Ping(ctx))
+}
 
 func (w *wrapper) checks(queues *watch.Queues) []health.Check {
 	return []health.Check{
@@ -159,6 +161,7 @@ func (w *wrapper) register(ctx context.Context) {
 	record := control.Replica{
 		ID: w.cfg.ID, Service: "wrapper", Version: buildinfo.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
 	}
+	outage := store.NewOutage(w.log)
 	ticker := time.NewTicker(heartbeatPeriod)
 	defer ticker.Stop()
 	for registered := false; ; {
@@ -169,8 +172,8 @@ func (w *wrapper) register(ctx context.Context) {
 		} else {
 			err = w.store.Wrappers.Register(ctx, record)
 		}
-		if registered = err == nil; !registered && ctx.Err() == nil {
-			w.log.Debug("own record not written", slog.Any(logging.KeyError, err))
+		if registered = err == nil; ctx.Err() == nil {
+			outage.Note(err)
 		}
 		select {
 		case <-ctx.Done():

@@ -24,9 +24,10 @@ const batch = 500
 
 // Config are the settings of the sweeper.
 type Config struct {
-	Every        time.Duration // between two rounds
-	Grace        time.Duration // how long a user may neither poll nor have a connection
-	EmptyTimeout time.Duration // of sessions that do not say themselves
+	Every        time.Duration    // between two rounds
+	Grace        time.Duration    // how long a user may neither poll nor have a connection
+	EmptyTimeout time.Duration    // of sessions that do not say themselves
+	Now          func() time.Time // nil: time.Now
 }
 
 // Broker is what the sweeper needs of the message broker.
@@ -42,11 +43,19 @@ type Sweeper struct {
 	store  *store.Store
 	broker Broker
 	log    *slog.Logger
+	// polling is of the one goroutine that sweeps.
+	polling polling
 }
 
 // New is a sweeper; Run starts it.
 func New(cfg Config, st *store.Store, b Broker, logger *slog.Logger) *Sweeper {
-	return &Sweeper{cfg: cfg, store: st, broker: b, log: logger.With(slog.String(logging.KeyComponent, "presence"))}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Sweeper{
+		cfg: cfg, store: st, broker: b, log: logger.With(slog.String(logging.KeyComponent, "presence")),
+		polling: polling{fresh: replicaFresh + 2*cfg.Every},
+	}
 }
 
 // Run sweeps until ctx ends.
@@ -60,19 +69,36 @@ func (s *Sweeper) Run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("sweep not finished, the next one goes on", slog.Any(logging.KeyError, err))
+			s.log.Log(ctx, level(err), "sweep not finished, the next one goes on", slog.Any(logging.KeyError, err))
 		}
 	}
 }
 
-// Sweep is one round.
+// level of a failure: of an outage there is a line already.
+func level(err error) slog.Level {
+	if control.CodeOf(err) == control.CodeUnavailable || errors.Is(err, broker.ErrUnavailable) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
+
+// Sweep is one round. Rounds are not to overlap.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	now := time.Now().UTC()
+	now := s.cfg.Now().UTC()
+	replicas, err := s.store.RestAPIs.List(ctx)
+	if err != nil {
+		s.polling.forget()
+		return err
+	}
+	s.polling.observe(replicas, now)
 	return errors.Join(s.users(ctx, now), s.empty(ctx, now), s.unmarked(ctx, now), s.closing(ctx))
 }
 
-// users asks for those to leave that were silent for too long.
+// users asks for those to leave that were silent for too long, although they could poll all that time.
 func (s *Sweeper) users(ctx context.Context, now time.Time) error {
+	if !s.polling.possibleFor(s.cfg.Grace, now) {
+		return nil
+	}
 	idle, err := s.store.Presence.Idle(ctx, now.Add(-s.cfg.Grace), batch)
 	if err != nil {
 		return err
@@ -140,7 +166,7 @@ func lastHeard(sess *control.Session, user control.User, p control.Presence, now
 	return heard
 }
 
-// empty asks for sessions to be closed that nobody is in.
+// empty asks for sessions to be closed that nobody is in, although users could come all that time.
 func (s *Sweeper) empty(ctx context.Context, now time.Time) error {
 	sessions, err := s.store.Sessions.Empty(ctx, now, batch)
 	if err != nil {
@@ -151,7 +177,7 @@ func (s *Sweeper) empty(ctx context.Context, now time.Time) error {
 		if timeout <= 0 {
 			timeout = s.cfg.EmptyTimeout
 		}
-		if sess.EmptySince == nil || now.Sub(*sess.EmptySince) < timeout {
+		if sess.EmptySince == nil || now.Sub(*sess.EmptySince) < timeout || !s.polling.possibleFor(timeout, now) {
 			continue
 		}
 		if err := s.ask(ctx, sess.ID, message.TypeCloseSession,

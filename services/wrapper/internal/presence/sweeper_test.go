@@ -21,6 +21,7 @@ type fixture struct {
 	store   *store.Store
 	broker  *memory.Broker
 	sweeper *presence.Sweeper
+	now     time.Time // of the sweeper
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -34,8 +35,20 @@ func newFixture(t *testing.T) *fixture {
 	log := slog.New(slog.DiscardHandler)
 	b := memory.New(log)
 	t.Cleanup(func() { _ = b.Close() })
-	cfg := presence.Config{Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour}
-	return &fixture{t: t, store: st, broker: b, sweeper: presence.New(cfg, st, b, log)}
+	f := &fixture{t: t, store: st, broker: b, now: time.Now()}
+	f.sweeper = presence.New(presence.Config{
+		Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour, Now: func() time.Time { return f.now },
+	}, st, b, log)
+	return f
+}
+
+// sweepFor sweeps every second for so long, during which there is a REST replica in that state.
+func (f *fixture) sweepFor(d time.Duration, state string) {
+	f.t.Helper()
+	for end := f.now.Add(d); !f.now.After(end); f.now = f.now.Add(time.Second) {
+		f.must(f.store.RestAPIs.Register(f.t.Context(), control.Replica{ID: "r", State: state, HeartbeatAt: f.now}))
+		f.must(f.sweeper.Sweep(f.t.Context()))
+	}
 }
 
 func (f *fixture) must(err error) {
@@ -79,9 +92,9 @@ func TestSweep_AsksSilentUsersToLeave(t *testing.T) {
 	f := newFixture(t)
 	f.insert("s", 0, 0)
 	f.user("silent", 2*time.Minute, control.ConnectionDisconnected)
-	f.user("polls", time.Second, control.ConnectionDisconnected)
+	f.user("polls", -time.Minute, control.ConnectionDisconnected)
 	f.user("connected", 2*time.Minute, control.ConnectionConnected)
-	f.must(f.sweeper.Sweep(t.Context()))
+	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
 	mailbox, err := f.broker.OpenMailbox(t.Context(), message.SessionQueue("s").Name, 10)
 	f.must(err)
 	defer func() { _ = mailbox.Close() }()
@@ -96,10 +109,53 @@ func TestSweep_AsksSilentUsersToLeave(t *testing.T) {
 	}
 }
 
+// Silence counts only while polling was possible: not while there was no REST replica, or none that had what it needs,
+// and not before this Wrapper looked.
+func TestSweep_SparesUsersWhoCouldNotPoll(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", time.Hour, time.Minute)
+	f.user("silent", time.Hour, control.ConnectionDisconnected)
+	f.insert("empty", time.Hour, time.Minute)
+	expect := func(when string, asked int) {
+		t.Helper()
+		if f.count("s") != asked || f.count("empty") != asked {
+			t.Fatalf("%s: asked %d users to leave and %d sessions to close, want %d", when,
+				f.count("s"), f.count("empty"), asked)
+		}
+	}
+	f.sweepFor(50*time.Second, control.ReplicaReady)
+	expect("the Wrapper is new", 0)
+	f.sweepFor(5*time.Minute, control.ReplicaUnready)
+	expect("the broker is away", 0)
+	f.sweepFor(50*time.Second, control.ReplicaReady)
+	expect("it is back", 0)
+	f.now = f.now.Add(5 * time.Minute) // nobody looked
+	f.sweepFor(50*time.Second, control.ReplicaReady)
+	expect("the Wrapper was frozen", 0)
+	f.must(f.store.RestAPIs.Remove(t.Context(), "r"))
+	for range 300 {
+		f.must(f.sweeper.Sweep(t.Context()))
+		f.now = f.now.Add(time.Second)
+	}
+	expect("there is no replica", 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.sweepFor(50*time.Second, control.ReplicaReady)
+	if f.sweeper.Sweep(ctx) == nil {
+		t.Fatal("the database could be asked")
+	}
+	f.sweepFor(50*time.Second, control.ReplicaReady)
+	expect("the database was away", 0)
+	f.sweepFor(11*time.Second, control.ReplicaReady)
+	if f.count("s") == 0 || f.count("empty") == 0 {
+		t.Fatal("nobody was asked to leave after the whole grace time")
+	}
+}
+
 func TestSweep_ForgetsThePresenceOfUsersThatAreGone(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.store.Presence.Begin(t.Context(), "other", "u", time.Now().Add(-time.Hour)))
-	f.must(f.sweeper.Sweep(t.Context()))
+	f.sweepFor(2*time.Minute, control.ReplicaReady)
 	if idle, err := f.store.Presence.Idle(t.Context(), time.Now(), 10); err != nil || len(idle) != 0 {
 		t.Fatalf("got %v, %v", idle, err)
 	}
@@ -109,7 +165,7 @@ func TestSweep_ClosesEmptySessions(t *testing.T) {
 	f := newFixture(t)
 	f.insert("own", 2*time.Minute, time.Minute)
 	f.insert("default", 2*time.Minute, 0)
-	f.must(f.sweeper.Sweep(t.Context()))
+	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
 	if f.count("own") != 1 || f.count("default") != 0 {
 		t.Fatalf("asked %d and %d, want the first only", f.count("own"), f.count("default"))
 	}
