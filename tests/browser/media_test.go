@@ -20,14 +20,20 @@ func (v *visitor) sees(name string) {
 		const before = frames();
 		await new Promise((resolve) => setTimeout(resolve, 400));
 		if (frames() - before < 3) return 'frames decoded: ' + before + ', then ' + frames();
+`+pictureOf(name))
+}
+
+// pictureOf is a condition: what the tile of name shows is not of one colour only.
+func pictureOf(name string) string {
+	return `
 		const canvas = Object.assign(document.createElement('canvas'), { width: 32, height: 18 });
 		const context = canvas.getContext('2d');
-		context.drawImage(video, 0, 0, 32, 18);
+		context.drawImage(` + tile(name) + `.querySelector('video'), 0, 0, 32, 18);
 		const { data } = context.getImageData(0, 0, 32, 18);
 		const grey = Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] + data[4 * i + 1] + data[4 * i + 2]);
 		const mean = grey.reduce((a, b) => a + b) / grey.length;
 		const deviation = Math.sqrt(grey.reduce((a, b) => a + (b - mean) ** 2, 0) / grey.length);
-		return deviation > 20 ? '' : 'one colour only: deviation ' + deviation;`)
+		return deviation > 20 ? '' : 'one colour only: deviation ' + deviation;`
 }
 
 // soundOf is the body of an async function: the energy of what name's audio has brought so far.

@@ -146,7 +146,10 @@ function follow(current) {
   });
   logged('connection-state', ({ connection, state, by }) => `${connection} ${state} (${by})`, drawStats);
   logged('connection-failed', ({ connection, retry }) => `${connection}, retry ${retry}`);
-  logged('disconnected', ({ reason }) => reason, () => panel.status('media server gone', 'warn'));
+  logged('interrupted', ({ streamId }) => panel.nameOf(ownerOf(streamId)), ({ streamId }) => tiles.interrupted(streamId));
+  logged('recovered', ({ streamId, ms }) => `${panel.nameOf(ownerOf(streamId))} ${ms === null ? '' : panel.milliseconds(ms)}`,
+    ({ streamId, ms }) => tiles.recovered(streamId, ms));
+  logged('disconnected', ({ reason }) => reason, () => panel.status('reconnecting', 'warn'));
   logged('reconnect', ({ epoch }) => `epoch ${epoch}`, drawInfo);
   logged('reconnected', ({ gap }) => panel.milliseconds(gap), () => {
     panel.status('joined', 'good');

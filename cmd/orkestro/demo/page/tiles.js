@@ -1,8 +1,10 @@
 // The grid of pictures: one tile a stream, and one's own.
+import { PictureGap } from './picture_gap.js';
 
 /** Tiles live in grid; each is found again by its key. */
 export class Tiles {
   #tiles = new Map(); // key -> figure
+  #gaps = new Map(); // key -> PictureGap
 
   constructor(grid) {
     this.grid = grid;
@@ -34,9 +36,31 @@ export class Tiles {
     this.#tiles.get(key)?.classList.toggle('silent', silent);
   }
 
+  /** The stream is interrupted: its last picture stays. */
+  interrupted(key) {
+    const tile = this.#tiles.get(key);
+    if (!tile) return;
+    this.#gaps.get(key).begin();
+    tile.classList.add('healing');
+    note(tile, 'reconnecting…');
+  }
+
+  /** The stream is back, ms after its last packet (null: paused), its picture in a moment: the tile says after what time. */
+  async recovered(key, ms) {
+    const tile = this.#tiles.get(key);
+    if (!tile) return;
+    const interruption = tile.querySelector('.note');
+    const seen = ms === null ? null : await this.#gaps.get(key).closed();
+    if (tile.querySelector('.note') !== interruption) return; // interrupted again meanwhile
+    tile.classList.remove('healing');
+    note(tile, ms === null ? '' : `back after ${seconds(seen ?? ms)}`);
+  }
+
   remove(key) {
     const tile = this.#tiles.get(key);
     this.#tiles.delete(key);
+    this.#gaps.get(key)?.end();
+    this.#gaps.delete(key);
     if (!tile) return;
     tile.querySelector('video').srcObject = null;
     tile.remove();
@@ -54,12 +78,25 @@ export class Tiles {
     const video = document.createElement('video');
     Object.assign(video, { autoplay: true, playsInline: true, muted: own });
     const initial = Object.assign(document.createElement('span'), { className: 'initial' });
-    tile.append(video, initial, document.createElement('figcaption'));
+    const noted = Object.assign(document.createElement('span'), { className: 'note', role: 'status' });
+    noted.dataset.testid = 'note';
+    tile.append(video, initial, document.createElement('figcaption'), noted);
     this.#tiles.set(key, tile);
+    this.#gaps.set(key, new PictureGap(video));
     this.grid.append(tile);
     return tile;
   }
 }
+
+// Anew each time: what makes it fade away begins with the element.
+function note(tile, text) {
+  const old = tile.querySelector('.note');
+  const next = old.cloneNode();
+  next.textContent = text;
+  old.replaceWith(next);
+}
+
+const seconds = (ms) => `${(ms / 1_000).toFixed(ms < 995 ? 2 : 1)} s`;
 
 // Browsers play sound only after the user did something on the page: until then without it, and a button.
 async function play(tile, video) {
