@@ -92,7 +92,6 @@ func (s *shortLife) live(ctx context.Context) error {
 	for _, act := range acts[:3] {
 		s.speakers[rand.IntN(2)].say(ctx, "")
 		err := act.do(ctx)
-		s.world.count(err)
 		if err != nil {
 			return fmt.Errorf("%s: %w", act.name, err)
 		}
@@ -169,7 +168,7 @@ func (s *shortLife) drain(ctx context.Context) error {
 	for _, m := range s.call.members {
 		errs = append(errs, eventually(ctx, recoveryLimit, func() error {
 			if !m.Gone() {
-				return fmt.Errorf("%s still reads a closed session; failures %v", m.ID, last(m.Failures()))
+				return fmt.Errorf("%s still reads a closed session; failures %w", m.ID, last(m.Failures()))
 			}
 			return nil
 		}))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,14 +60,16 @@ func (f *flow) check() error {
 	if got >= enoughPackets {
 		return nil
 	}
-	return fmt.Errorf("session %s: %s has %d new packets of %s of %s (stream %q, epoch %d); failures %v, %v",
+	return fmt.Errorf("session %s: %s has %d new packets of %s of %s (stream %q, epoch %d); failures %w, %w",
 		f.call.session, f.to.ID, got, f.kind, f.from.ID, f.stream(), f.to.view.epoch, last(f.to.Failures()),
 		last(f.from.Failures()))
 }
 
+var errNone = errors.New("none")
+
 func last(errs []error) error {
 	if len(errs) == 0 {
-		return nil
+		return errNone
 	}
 	return errs[len(errs)-1]
 }

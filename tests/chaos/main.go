@@ -35,7 +35,7 @@ func run(ctx context.Context, name string, seed uint64, n int, out io.Writer) (e
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }()
+	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }() //nolint:contextcheck // cleaning up is not for ctx to end
 	if fleet.Store == nil {
 		return errors.New("the database is not this run's to kill: unset ORKESTRO_TEST_MONGO_URL")
 	}
@@ -44,7 +44,8 @@ func run(ctx context.Context, name string, seed uint64, n int, out io.Writer) (e
 		return err
 	}
 	defer func() { _ = st.Close(context.WithoutCancel(ctx)) }()
-	w := &world{fleet: fleet, store: st, out: out, outcomes: map[outcome]int{}}
+	w := &world{fleet: fleet, store: st, out: out}
+	fleet.API.Observe(w.attempt)
 	w.say("seed %d: %d troubles; logs: %s", seed, n, filepath.Dir(fleet.Wrappers[0].Log()))
 	defer w.endCalls()
 	if err := w.startCalls(ctx); err != nil {

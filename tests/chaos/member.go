@@ -24,7 +24,6 @@ type member struct {
 // join brings a user into a session; publishing says whether it sends media.
 func join(ctx context.Context, w *world, session, id string, publishing bool) (*member, error) {
 	user, err := harness.NewUser(ctx, w.fleet.API, session, id)
-	w.count(err)
 	if err != nil {
 		return nil, fmt.Errorf("join %s of %s: %w", id, session, err)
 	}
@@ -96,7 +95,6 @@ func (s *speaker) say(ctx context.Context, to string) {
 	id, status, err := s.member.Say(ctx, key, talk{s.n}, to)
 	m.id, m.ended, m.outcome = id, time.Now(), outcomeOf(status, err)
 	s.ledger.add(m)
-	s.world.count(err)
 	if m.outcome == refused || m.outcome == unknown && ctx.Err() != nil && !s.world.ending() {
 		s.world.fault("refused", "session %s: message %d of %s, from %s to %s: %v", s.member.Session, s.n, s.member.ID,
 			clock(m.began), clock(m.ended), err)

@@ -24,6 +24,7 @@ const (
 	brokerKilled   kind = "RabbitMQ killed"
 	storeKilled    kind = "store killed"
 	controlKilled  kind = "control plane killed"
+	several        kind = "two or three at once" // of the others, as a result is named
 )
 
 // kinds is every kind there is, those first that a short run has to see.
@@ -37,13 +38,14 @@ func kinds() []kind {
 // touchesMedia reports whether a pipeline may have to move because of this kind.
 func (k kind) touchesMedia() bool { return k == mediaKilled || k == mediaFrozen || k == mediaCutOff }
 
-// step is one trouble, or two that overlap.
+// step is one trouble, or several that overlap.
 type step struct {
 	number int
 	kinds  []kind
-	picks  []int         // which of those that can be hit, for each kind
-	hold   time.Duration // from the first blow until things are put back
-	before time.Duration // quiet time
+	picks  []int           // which of those that can be hit, for each kind
+	gaps   []time.Duration // after each blow
+	hold   time.Duration   // from the last blow until things are put back
+	before time.Duration   // quiet time
 }
 
 func (s step) String() string {
@@ -51,13 +53,15 @@ func (s step) String() string {
 	for _, k := range s.kinds {
 		names = append(names, string(k))
 	}
-	return fmt.Sprintf("#%d %s for %s", s.number, strings.Join(names, " + "), s.hold)
+	return fmt.Sprintf("#%d %s for %s", s.number, strings.Join(names, " + "), round(s.hold))
 }
 
 const (
 	maxQuiet = 1500 * time.Millisecond
-	// pairEvery: one trouble in so many comes together with another.
-	pairEvery = 6
+	maxGap   = time.Second // between two blows of one step
+	// One step in so many is of several blows, up to maxBlows.
+	severalEvery = 6
+	maxBlows     = 3
 )
 
 // makePlan is the plan of a seed: n troubles. Every kind comes before one comes again.
@@ -76,11 +80,14 @@ func makePlan(seed uint64, n int) []step {
 	}
 	for troubles := 0; troubles < n; {
 		s := step{number: len(plan) + 1, kinds: []kind{draw()}}
-		if troubles+2 <= n && random.IntN(pairEvery) == 0 {
-			s.kinds = append(s.kinds, draw())
+		if random.IntN(severalEvery) == 0 {
+			for range min(1+random.IntN(maxBlows-1), n-troubles-1) {
+				s.kinds = append(s.kinds, draw())
+			}
 		}
 		for _, k := range s.kinds {
 			s.picks = append(s.picks, random.IntN(1<<16))
+			s.gaps = append(s.gaps, time.Duration(random.Int64N(int64(maxGap))))
 			s.hold = max(s.hold, holdTime(random, k))
 		}
 		s.before = time.Duration(random.Int64N(int64(maxQuiet)))
@@ -96,6 +103,7 @@ func holdTime(random *rand.Rand, k kind) time.Duration {
 	switch k {
 	case mediaFrozen, mediaCutOff, wrapperFrozen, wrapperCutOff, linkCut:
 		limit = 6 * time.Second
+	default: // gone at once: what counts is how it comes back
 	}
-	return time.Duration(random.Int64N(int64(limit))).Round(time.Millisecond)
+	return time.Duration(random.Int64N(int64(limit)))
 }

@@ -11,7 +11,7 @@ import (
 func (w *world) report(out io.Writer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	line := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	line("\n| trouble | times | media gap p50 | p95 | max | packets missing | API back p50 | max |")
 	line("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	troubles := 0
@@ -33,9 +33,11 @@ func (w *world) report(out io.Writer) {
 	line("\n| | |\n| --- | ---: |")
 	line("| troubles | %d |", troubles)
 	line("| short sessions, guests | %d, %d |", w.churned.sessions, w.churned.guests)
-	line("| requests acknowledged | %d |", w.outcomes[acknowledged])
-	line("| requests refused | %d |", w.outcomes[refused])
-	line("| requests without an answer | %d |", w.outcomes[unknown])
+	line("| requests acknowledged | %d |", w.attempts.acknowledged)
+	line("| refused for good | %d |", w.attempts.refused)
+	line("| refused with Retry-After, and sent again | %d |", w.attempts.later)
+	line("| without an answer, and sent again | %d |", w.attempts.unknown)
+	line("| slowest answer | %d ms |", w.attempts.slowest.Milliseconds())
 	line("| acknowledged and lost | %d |", w.tally("lost"))
 	line("| applied twice | %d |", w.tally("twice"))
 	line("| other faults | %d |", len(w.faults)-w.tally("lost")-w.tally("twice"))
@@ -47,7 +49,7 @@ func (w *world) report(out io.Writer) {
 // resultNames are the kinds that were seen, in the order of kinds.
 func (w *world) resultNames() []string {
 	var names []string
-	for _, k := range append(kinds(), "two at once") {
+	for _, k := range append(kinds(), several) {
 		if slices.ContainsFunc(w.results, func(r result) bool { return r.name() == string(k) }) {
 			names = append(names, string(k))
 		}

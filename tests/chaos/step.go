@@ -24,7 +24,7 @@ type result struct {
 // name is the kind of trouble, or that there were several.
 func (r result) name() string {
 	if len(r.targets) > 1 {
-		return "two at once"
+		return string(several)
 	}
 	return string(r.targets[0].kind)
 }
@@ -68,9 +68,12 @@ func (w *world) step(ctx context.Context, s step) error {
 
 // hit does the troubles, holds them, and undoes them, what others need first.
 func (w *world) hit(ctx context.Context, s step, targets []target) error {
-	for _, t := range targets {
+	for i, t := range targets {
 		if err := t.Do(ctx); err != nil {
 			w.fault("process", "%s: %v", t, err)
+		}
+		if i < len(targets)-1 {
+			wait(ctx, s.gaps[i])
 		}
 	}
 	wait(ctx, s.hold)

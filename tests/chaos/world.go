@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -23,7 +22,7 @@ type world struct {
 
 	mu       sync.Mutex
 	faults   []fault
-	outcomes map[outcome]int
+	attempts attempts
 	over     bool
 	results  []result
 	churned  churnCount
@@ -39,26 +38,14 @@ func (w *world) note(faults ...fault) {
 	defer w.mu.Unlock()
 	for _, f := range faults {
 		w.faults = append(w.faults, f)
-		fmt.Fprintln(w.out, clock(time.Now()), "FAULT", f)
+		_, _ = fmt.Fprintln(w.out, clock(time.Now()), "FAULT", f)
 	}
 }
 
 func (w *world) say(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	fmt.Fprintln(w.out, clock(time.Now()), fmt.Sprintf(format, args...))
-}
-
-// count counts a request by how it ended.
-func (w *world) count(err error) {
-	status := 0
-	var problem *harness.ProblemError
-	if errors.As(err, &problem) {
-		status = problem.Status
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.outcomes[outcomeOf(status, err)]++
+	_, _ = fmt.Fprintln(w.out, clock(time.Now()), fmt.Sprintf(format, args...))
 }
 
 // ending reports whether the run is over, so that what is given up is not a fault.
@@ -83,7 +70,6 @@ func (w *world) do(ctx context.Context, r harness.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	_, err := w.fleet.API.Insist(ctx, r, nil)
-	w.count(err)
 	return err
 }
 

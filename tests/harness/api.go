@@ -23,7 +23,19 @@ type API struct {
 	client   *http.Client
 	replicas []string
 	turn     atomic.Uint64
+	observe  func(Attempt)
 }
+
+// Attempt is one request that was sent: answered with Status, or not at all (0), after that time.
+type Attempt struct {
+	Request Request
+	Status  int
+	Err     error
+	Took    time.Duration
+}
+
+// Observe has f told of every attempt from now on; call it before the first. f is called concurrently.
+func (a *API) Observe(f func(Attempt)) { a.observe = f }
 
 // NewAPI is a client of the replicas at these base URLs.
 func NewAPI(key string, replicas ...string) *API {
@@ -32,7 +44,7 @@ func NewAPI(key string, replicas ...string) *API {
 
 // Only is the same client for one replica alone.
 func (a *API) Only(replica int) *API {
-	return &API{key: a.key, replicas: a.replicas[replica : replica+1], client: a.client}
+	return &API{key: a.key, replicas: a.replicas[replica : replica+1], client: a.client, observe: a.observe}
 }
 
 // ProblemError is a refusal of the API: the status and code of its problem document.
@@ -73,7 +85,11 @@ func (a *API) Do(ctx context.Context, r Request, result any) (status int, err er
 	first := a.turn.Add(1)
 	for i := range a.replicas {
 		base := a.replicas[(first+uint64(i))%uint64(len(a.replicas))]
+		began := time.Now()
 		status, err = a.send(ctx, base, r, body, result)
+		if a.observe != nil {
+			a.observe(Attempt{r, status, err, time.Since(began)})
+		}
 		var network *net.OpError
 		if !errors.As(err, &network) || network.Op != "dial" {
 			break
