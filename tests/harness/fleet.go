@@ -24,6 +24,8 @@ type Options struct {
 	// Isolated gives each Wrapper and each media server a host of its own, a network namespace, so that it can be cut
 	// off. Where that is not permitted, Start fails with [ErrNoNamespaces].
 	Isolated bool
+	// Settings are further flags of a service, by its name.
+	Settings map[string][]string
 }
 
 // apiKey is the secret of the fleet's API key.
@@ -44,6 +46,7 @@ type Fleet struct {
 	mongo    string // URL of the database
 	amqp     string // URL of the broker
 	logLevel string
+	settings map[string][]string // further flags, by service
 
 	network   *network   // of an isolated fleet, nil elsewhere
 	forwarder *forwarder // from there to the broker
@@ -61,6 +64,7 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{data: data, programs: filepath.Join(data, "bin"), logs: filepath.Join(root, "artifacts", name)}
+	f.settings = o.Settings
 	if f.logLevel = o.LogLevel; f.logLevel == "" {
 		f.logLevel = "debug"
 	}
@@ -148,7 +152,7 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 		p.args = append([]string{
 			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.amqp, "--mongo-url=" + f.mongo,
 			"--mongo-database=" + f.database(), "--log-level=" + f.logLevel,
-		}, settings(service)...)
+		}, append(settings(service), f.settings[service]...)...)
 		processes = append(processes, p)
 	}
 	for _, p := range processes {

@@ -16,9 +16,14 @@ const frameBytes = 400
 
 // NewPeerConnection is a client's connection on the loopback interface.
 func NewPeerConnection() (*webrtc.PeerConnection, error) {
+	return newPeerConnection(func(*webrtc.SettingEngine) {})
+}
+
+func newPeerConnection(adjust func(*webrtc.SettingEngine)) (*webrtc.PeerConnection, error) {
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
+	adjust(&settings)
 	codecs := &webrtc.MediaEngine{}
 	if err := codecs.RegisterDefaultCodecs(); err != nil {
 		return nil, err

@@ -127,7 +127,7 @@ func (u *User) offer(ctx context.Context) error {
 	if u.publish != nil {
 		_ = u.publish.Close()
 	}
-	connection, err := NewPeerConnection()
+	connection, err := u.connect()
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,12 @@ func (u *User) offer(ctx context.Context) error {
 			return err
 		}
 	}
-	offer, err := connection.CreateOffer(nil)
+	return u.offerOn(ctx, connection, nil)
+}
+
+// offerOn offers what is on the publish connection.
+func (u *User) offerOn(ctx context.Context, connection *webrtc.PeerConnection, how *webrtc.OfferOptions) error {
+	offer, err := connection.CreateOffer(how)
 	if err != nil {
 		return err
 	}
@@ -211,7 +216,7 @@ func (u *User) freshSubscribe() error {
 	if u.subscribe != nil {
 		_ = u.subscribe.Close()
 	}
-	connection, err := NewPeerConnection()
+	connection, err := u.connect()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ type User struct {
 	running  sync.WaitGroup
 
 	// Owned by the goroutine of loop.
+	access     *Access // nil: the machine's own
 	publish    *webrtc.PeerConnection
 	subscribe  *webrtc.PeerConnection
 	publishing bool
