@@ -84,6 +84,16 @@ func (m *MediaServers) Unreserve(ctx context.Context, id control.MediaServerID, 
 		bson.D{{Key: "$inc", Value: bson.D{{Key: "placed", Value: int64(-1)}}}})
 }
 
+// Settle says how many pipelines were placed on an instance indeed, when seen is what was counted and nothing has been
+// reserved since.
+func (m *MediaServers) Settle(
+	ctx context.Context, id control.MediaServerID, instance control.InstanceID, seen, placed int64,
+) error {
+	return m.update(ctx, "settle the places on", id,
+		bson.D{{Key: "instance", Value: instance}, {Key: "placed", Value: seen}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "placed", Value: placed}}}})
+}
+
 // Get reads one media server. Errors: [ErrNotFound].
 func (m *MediaServers) Get(ctx context.Context, id control.MediaServerID) (control.MediaServer, error) {
 	var server control.MediaServer

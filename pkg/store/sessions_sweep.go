@@ -20,6 +20,7 @@ type SessionSummary struct {
 	EmptySince   *time.Time           `bson:"emptySince"`
 	Pipeline     *control.PipelineRef `bson:"pipeline"`
 	Users        []UserSummary        `bson:"users"`
+	Connections  []ConnectionSummary  `bson:"connections"`
 }
 
 // UserSummary is who is in a session, those that are being taken out among them.
@@ -28,9 +29,19 @@ type UserSummary struct {
 	Join control.JoinID `bson:"join"`
 }
 
+// ConnectionSummary is which endpoint a connection has.
+type ConnectionSummary struct {
+	Endpoint control.EndpointRef `bson:"endpoint"`
+}
+
 // Has reports whether a user is in the session under join.
 func (s SessionSummary) Has(join control.JoinID) bool {
 	return slices.ContainsFunc(s.Users, func(u UserSummary) bool { return u.Join == join })
+}
+
+// Uses reports whether a connection has this endpoint.
+func (s SessionSummary) Uses(endpoint string) bool {
+	return slices.ContainsFunc(s.Connections, func(c ConnectionSummary) bool { return c.Endpoint.ID == endpoint })
 }
 
 // Empty lists active sessions that nobody is in since before a time, oldest first.
@@ -86,6 +97,7 @@ func (s *Sessions) summaries(
 ) ([]SessionSummary, error) {
 	o.SetProjection(bson.M{
 		"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "users.id": 1, "users.join": 1,
+		"connections.endpoint": 1,
 	})
 	cursor, err := s.c.Find(ctx, filter, o)
 	if err != nil {

@@ -62,6 +62,10 @@ func TestRun_ReleasesEndpointsThatNoUserWants(t *testing.T) {
 		ID: "s", State: control.SessionActive, Epoch: 1,
 		Pipeline: &control.PipelineRef{ID: "p", Server: "m", Instance: "i"},
 		Users:    []control.User{user("a", "a2", ""), user("b", "b1", "left")},
+		Connections: []control.Connection{
+			{ID: "publish/a", Endpoint: control.EndpointRef{ID: "present"}, Epoch: 1},
+			{ID: "publish/b", Endpoint: control.EndpointRef{ID: "leaving"}, Epoch: 1},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +75,7 @@ func TestRun_ReleasesEndpointsThatNoUserWants(t *testing.T) {
 		endpoints: []mediaapi.FleetEndpoint{
 			{ID: "old", Pipeline: "p", User: "a", Join: "a1"},
 			{ID: "present", Pipeline: "p", User: "a", Join: "a2"},
+			{ID: "never stored", Pipeline: "p", User: "a", Join: "a2"},
 			{ID: "leaving", Pipeline: "p", User: "b", Join: "b1"},
 			{ID: "gone", Pipeline: "p", User: "c", Join: "c1"},
 			{ID: "elsewhere", Pipeline: "q", User: "c", Join: "c1"},
@@ -83,14 +88,14 @@ func TestRun_ReleasesEndpointsThatNoUserWants(t *testing.T) {
 	testkit.Eventually(t, func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if len(m.released) < 2 {
+		if len(m.released) < 3 {
 			return context.DeadlineExceeded
 		}
 		return nil
 	})
 	cancel()
 	running.Wait()
-	if slices.Sort(m.released); !slices.Equal(m.released, []string{"gone", "old"}) {
+	if slices.Sort(m.released); !slices.Equal(m.released, []string{"gone", "never stored", "old"}) {
 		t.Errorf("released %v", m.released)
 	}
 }

@@ -25,6 +25,9 @@ import (
 const (
 	// sending bounds the rebuilds that are sent at the same moment.
 	sending = 16
+	// settled is for how many periods something has to be as it is before that is taken for its end. Chosen: longer than
+	// the try of a request that is about to change it.
+	settled = 3
 	// freshHeartbeat: a server that is down and was heard of so lately is back.
 	freshHeartbeat = 2 * time.Second
 )
@@ -58,6 +61,11 @@ type Reconciler struct {
 	sender  Sender
 	log     *slog.Logger
 	replica string
+
+	// What Run remembers from one round to the next.
+	lookedAt string                                // the last negotiation that was looked at
+	unused   map[string]time.Time                  // endpoints that no connection has, and since when
+	reserved map[control.MediaServerID]reservation // places that were taken
 }
 
 // New is a reconciler that looks every so often; Run starts it. replica is the id of this Wrapper, for the audit.
@@ -66,7 +74,8 @@ func New(
 ) *Reconciler {
 	return &Reconciler{
 		every: every, replica: replica, store: st, fleet: f, connect: c, sender: s,
-		log: logger.With(slog.String(logging.KeyComponent, "reconcile")),
+		log:    logger.With(slog.String(logging.KeyComponent, "reconcile")),
+		unused: map[string]time.Time{}, reserved: map[control.MediaServerID]reservation{},
 	}
 }
 
@@ -85,6 +94,9 @@ func (r *Reconciler) Run(ctx context.Context) {
 					slog.String(logging.KeyServer, string(server.ID)), slog.Any(logging.KeyError, err))
 			}
 		}
+		if err := r.negotiations(ctx); err != nil && ctx.Err() == nil {
+			r.log.Warn("negotiations not looked through, the next round goes on", slog.Any(logging.KeyError, err))
+		}
 	}
 }
 
@@ -100,7 +112,7 @@ func (r *Reconciler) server(ctx context.Context, server control.MediaServer) err
 	if time.Since(server.HeartbeatAt) > freshHeartbeat {
 		return nil
 	}
-	if err := r.pipelines(ctx, server); err != nil {
+	if err := errors.Join(r.pipelines(ctx, server), r.reservations(ctx, server)); err != nil {
 		return err
 	}
 	if server.Status != control.StatusDown {

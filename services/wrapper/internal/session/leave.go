@@ -74,7 +74,7 @@ func (s *users) finishLeave(
 	return s.forgetUser(ctx, sess, user, actor)
 }
 
-// forgetUser removes what is only of the user. Somebody else may have finished the leaving by now, and the user be back:
+// forgetUser removes what is only of the user. Somebody else may have finished the leaving, and the user be back:
 // what is found then belongs to its new join.
 func (s *users) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
 	now := time.Now().UTC()
