@@ -62,10 +62,20 @@ type ledger struct {
 	sent []sent
 }
 
-func (l *ledger) add(s sent) {
+// begin enters a message that is about to be sent; its place is for end.
+func (l *ledger) begin(s sent) (place int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.outcome = unknown
 	l.sent = append(l.sent, s)
+	return len(l.sent) - 1
+}
+
+// end enters how it ended.
+func (l *ledger) end(place int, s sent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent[place] = s
 }
 
 func (l *ledger) all() []sent {

@@ -51,7 +51,8 @@ func (m *member) history(complete bool) history {
 
 // check finds what went wrong at one member; complete says that everything has had the time to arrive.
 func (m *member) check(l *ledger, complete bool) []fault {
-	faults := audit(l.all(), m.history(complete))
+	h := m.history(complete)
+	faults := audit(l.all(), h)
 	faults = append(faults, m.view.faults...)
 	for _, err := range m.Failures() {
 		if !harmless(err) {
@@ -91,10 +92,11 @@ func (s *speaker) say(ctx context.Context, to string) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	m := sent{from: s.member.ID, to: to, n: s.n, began: time.Now()}
+	place := s.ledger.begin(m)
 	key := fmt.Sprintf("%s/%s/%d/%d", s.member.Session, s.member.ID, s.member.since.UnixNano(), s.n)
 	id, status, err := s.member.Say(ctx, key, talk{s.n}, to)
 	m.id, m.ended, m.outcome = id, time.Now(), outcomeOf(status, err)
-	s.ledger.add(m)
+	s.ledger.end(place, m)
 	if m.outcome == refused || m.outcome == unknown && ctx.Err() != nil && !s.world.ending() {
 		s.world.fault("refused", "session %s: message %d of %s, from %s to %s: %v", s.member.Session, s.n, s.member.ID,
 			clock(m.began), clock(m.ended), err)

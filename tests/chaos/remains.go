@@ -73,7 +73,8 @@ func (w *world) checkHistories(ctx context.Context) {
 	for _, c := range w.calls {
 		for _, m := range c.members {
 			_ = eventually(ctx, settleLimit, func() error { // what is missing then is reported below
-				for _, f := range audit(c.ledger.all(), m.history(true)) {
+				h := m.history(true)
+				for _, f := range audit(c.ledger.all(), h) {
 					if f.what == "lost" {
 						return errors.New(f.detail)
 					}
