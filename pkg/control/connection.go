@@ -96,6 +96,7 @@ type Presence struct {
 	Session SessionID `bson:"session"`
 	User    UserID    `bson:"user"`
 	SeenAt  time.Time `bson:"seenAt"`
+	Behind  bool      `bson:"behind"` // it lost messages because its queue was full, and needs a sync
 }
 
 // Candidate is an ICE candidate as a browser writes it (W3C WebRTC 1.0, RTCIceCandidateInit).

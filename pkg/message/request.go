@@ -30,6 +30,7 @@ const (
 	TypeSetSubscriptions = "set-subscriptions" // SetSubscriptions -> no result
 	TypePauseStream      = "pause-stream"      // PauseStream -> no result
 	TypeSync             = "sync"              // Presence: make the queue again if need be and send sync -> no result
+	TypeQueueFull        = "queue-full"        // {}: a message to everybody met a full user queue -> no result
 	TypeRebuild          = "rebuild"           // Rebuild, among Wrappers -> no result
 )
 

@@ -85,8 +85,14 @@ func (m *messages) envelope(
 	}, nil
 }
 
+// sendToAll sends to everybody. Somebody with a full queue, who has not read for very long, must not keep the others
+// from talking: it does not get the message, and is told by a sync that it missed something.
 func (m *messages) sendToAll(ctx context.Context, id control.SessionID, sent broker.Message) error {
 	err := m.Broker.Broadcast(ctx, message.SessionExchange(id), sent)
+	if errors.Is(err, broker.ErrFull) {
+		r := newRequest(ctx, message.TypeQueueFull, id, "", struct{}{})
+		return m.core.send(ctx, r)
+	}
 	if errors.Is(err, broker.ErrNotFound) {
 		if _, err := m.session(ctx, id); err != nil { // it was closed meanwhile
 			return err

@@ -29,6 +29,7 @@ func routes(s *session.Service) map[string]route {
 		message.TypeSetSubscriptions: do(s.SetSubscriptions),
 		message.TypePauseStream:      do(s.PauseStream),
 		message.TypeSync:             do(s.Sync),
+		message.TypeQueueFull:        do(s.QueueFull),
 		message.TypeRebuild:          do(s.Rebuild),
 		message.TypeMediaOffer:       do(s.MediaOffer),
 		message.TypeMediaState:       do(s.MediaState),

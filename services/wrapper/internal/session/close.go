@@ -76,10 +76,10 @@ func (s *lifecycle) tellClosed(ctx context.Context, r Request, sess *control.Ses
 		return err
 	}
 	err = s.broker.Broadcast(ctx, message.SessionExchange(r.Session), m)
-	if errors.Is(err, broker.ErrNotFound) {
-		return nil
+	if errors.Is(err, broker.ErrNotFound) || errors.Is(err, broker.ErrFull) {
+		return nil // whoever has a full queue finds the session closed when it has read it
 	}
-	return s.sent(r, u, err)
+	return brokerError("send "+u.Type, err)
 }
 
 func (s *lifecycle) markClosed(ctx context.Context, sess *control.Session) error {

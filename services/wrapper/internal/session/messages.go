@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
-	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/message"
 )
 
@@ -35,10 +33,14 @@ func (s *teller) toUser(ctx context.Context, r Request, user control.UserID, u u
 		return err
 	}
 	err = s.broker.Send(ctx, message.UserQueue(r.Session, user).Name, m)
-	if errors.Is(err, broker.ErrUnroutable) {
+	switch {
+	case errors.Is(err, broker.ErrUnroutable):
 		return nil
+	case errors.Is(err, broker.ErrFull):
+		return s.lostBy(ctx, r, user)
+	default:
+		return brokerError("send "+u.Type, err)
 	}
-	return s.sent(r, u, err)
 }
 
 // toAll sends to everybody in the session. An exchange that is gone, with a node of the broker, is made again.
@@ -55,21 +57,10 @@ func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 		}
 		err = s.broker.Broadcast(ctx, exchange, m)
 	}
-	return s.sent(r, u, err)
-}
-
-// sent is the outcome of sending: a full queue lost this message for a user that has not read for very long.
-func (s *teller) sent(r Request, u userMessage, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, broker.ErrFull):
-		s.log.Warn("user queue is full, a message to it was dropped",
-			slog.String(logging.KeySession, string(r.Session)), slog.String(logging.KeyType, u.Type))
-		return nil
-	default:
-		return brokerError("send "+u.Type, err)
+	if errors.Is(err, broker.ErrFull) {
+		return s.lostBySome(ctx, r)
 	}
+	return brokerError("send "+u.Type, err)
 }
 
 // restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.

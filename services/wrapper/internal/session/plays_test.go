@@ -74,6 +74,7 @@ func plays() []play {
 		},
 		{name: "pause", given: call, letter: always(pauses("a", "a1", "r1", true)), next: []letter{pauses("a", "a1", "r2", false)}},
 		{name: "sync", given: call, letter: always(letter{message.TypeSync, "sync", present("b", "b1")})},
+		{name: "queue full", given: call, letter: always(letter{message.TypeQueueFull, "full", struct{}{}})},
 		{name: "rebuild", given: stranded, letter: rebuilds, next: []letter{joins("a", "a2", "a1")}},
 		{name: "media offer", given: call, letter: offers, next: []letter{answers("b", "b1", 1)}},
 		{name: "media candidate", given: call, letter: hasCandidate},

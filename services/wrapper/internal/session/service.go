@@ -11,6 +11,7 @@
 package session
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -28,6 +29,7 @@ const guardTries = 16
 type Broker interface {
 	broker.Topology
 	broker.Publisher
+	Inspect(ctx context.Context, queue string) (broker.Info, error)
 }
 
 // Config are the rules of sessions.
