@@ -86,7 +86,7 @@ func (b *Broker) Subscribe(
 	o = bounds(o)
 	s := &subscription{
 		queue: queue, options: o, handler: h, consumers: b.consumers, retrier: b.retrier, logger: b.logger,
-		slots: make(chan struct{}, o.Concurrency), stopping: make(chan struct{}), done: make(chan struct{}),
+		slots: make(chan struct{}, o.Concurrency), stopping: make(chan struct{}), idle: make(chan struct{}), done: make(chan struct{}),
 		held: map[*held]struct{}{},
 	}
 	if err := s.start(ctx, b.forget); err != nil {

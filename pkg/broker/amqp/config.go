@@ -24,7 +24,7 @@ const (
 	callTimeout = 5 * time.Second
 	// closeTimeout is how long Close waits for handlers that their owners have not waited for, goodbyeTimeout for the
 	// broker after that.
-	closeTimeout   = 2 * time.Second
+	closeTimeout   = time.Second
 	goodbyeTimeout = time.Second
 
 	firstBackoff = 50 * time.Millisecond // before connecting again; doubles with jitter

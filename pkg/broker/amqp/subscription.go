@@ -27,6 +27,7 @@ type subscription struct {
 	slots    chan struct{}
 	stopping chan struct{} // closed by Close: nothing new is begun
 	stop     sync.Once
+	idle     chan struct{}      // closed when stopping, and no handler runs any more
 	cancel   context.CancelFunc // ends the context of the handlers
 	done     chan struct{}
 
@@ -68,21 +69,50 @@ func (s *subscription) Done() <-chan struct{} { return s.done }
 
 // Close implements [broker.Subscription].
 func (s *subscription) Close(ctx context.Context) error {
-	s.stop.Do(func() { close(s.stopping) })
-	if running := s.detach(); running != nil {
-		_, err := await(ctx, s.consumers.calls, func() (struct{}, error) {
-			s.consumers.stop(running)
-			return struct{}{}, nil
-		}, func(struct{}) {})
-		if err != nil {
-			s.logger.Debug("consumer not cancelled in time", logging.KeyQueue, s.queue, logging.KeyError, err)
-		}
+	s.stop.Do(func() {
+		close(s.stopping)
+		go s.awaitHandlers()
+	})
+	ended := s.idle // a broker that does not answer is not worth waiting for
+	if s.cancelConsumer(ctx) {
+		ended = s.done
 	}
 	select {
-	case <-s.done:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
+		return s.abandon(ctx)
 	}
+}
+
+// awaitHandlers closes idle once all slots are taken: no handler runs then, and none begins any more. It ends with them.
+func (s *subscription) awaitHandlers() {
+	for range cap(s.slots) {
+		s.slots <- struct{}{}
+	}
+	close(s.idle)
+}
+
+// cancelConsumer tells the broker to deliver no more, and reports whether it has agreed.
+func (s *subscription) cancelConsumer(ctx context.Context) bool {
+	running := s.detach()
+	if running == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+	defer cancel()
+	_, err := await(ctx, s.consumers.calls, func() (struct{}, error) {
+		s.consumers.stop(running)
+		return struct{}{}, nil
+	}, func(struct{}) {})
+	if err != nil {
+		s.logger.Debug("consumer not cancelled in time", logging.KeyQueue, s.queue, logging.KeyError, err)
+	}
+	return err == nil
+}
+
+// abandon gives what is being handled back, and ends the handlers.
+func (s *subscription) abandon(ctx context.Context) error {
 	for _, h := range s.unfinished() { // first, or a handler that ends because of cancel counts as having finished
 		h.requeue()
 	}

@@ -21,8 +21,10 @@ import (
 )
 
 const (
-	// stopTimeout bounds each step of a stop, which together take no longer as nothing is slow twice.
-	stopTimeout = 5 * time.Second
+	// handTime is for the requests in hand when the replica stops; after that they are given up. goodbyeTimeout bounds
+	// each step after that. With the broker, whose end takes 2 s at most, a stop takes 10 s at most.
+	handTime       = 4 * time.Second
+	goodbyeTimeout = time.Second
 )
 
 // Deps is what a caller may give in place of what the settings name.
@@ -91,7 +93,7 @@ func openBroker(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger)
 }
 
 func closeStore(ctx context.Context, s *store.Store, logger *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		logger.WarnContext(ctx, "the database did not close cleanly", logging.KeyError, err)

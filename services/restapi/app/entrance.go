@@ -32,7 +32,8 @@ type entrance struct {
 	server  *http.Server
 	behind  atomic.Pointer[http.Handler] // nil: nothing yet
 	unused  *unused
-	failed  chan error // gets the one error that serving ended with
+	giveUp  context.CancelFunc // ends the requests in hand
+	failed  chan error         // gets the one error that serving ended with
 	group   sync.WaitGroup
 }
 
@@ -42,11 +43,14 @@ func openEntrance(ctx context.Context, address string, logger *slog.Logger) (*en
 	if err != nil {
 		return nil, fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
-	e := &entrance{address: listener.Addr().String(), failed: make(chan error, 1), unused: newUnused()}
+	requests, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	e := &entrance{
+		address: listener.Addr().String(), failed: make(chan error, 1), unused: newUnused(), giveUp: giveUp,
+	}
 	e.server = &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ConnState: e.unused.note,
-		ErrorLog:  slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnState: e.unused.note, BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	e.group.Go(func() {
 		if err := e.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -72,10 +76,15 @@ func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // lead has h answer from now on.
 func (e *entrance) lead(h http.Handler) { e.behind.Store(&h) }
 
-// shutdown takes no more requests and waits for those in hand.
+// shutdown takes no more requests and waits for those in hand, which are given up after handTime: then they are refused
+// at once.
 func (e *entrance) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, handTime+goodbyeTimeout)
+	defer cancel()
 	grace := time.AfterFunc(unusedGrace, e.unused.close)
 	defer grace.Stop()
+	patience := time.AfterFunc(handTime, e.giveUp)
+	defer patience.Stop()
 	if err := e.server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("finish the requests in hand: %w", err)
 	}
@@ -84,6 +93,7 @@ func (e *entrance) shutdown(ctx context.Context) error {
 
 // close ends what shutdown has left.
 func (e *entrance) close() error {
+	e.giveUp()
 	err := e.server.Close()
 	e.group.Wait()
 	return err

@@ -117,21 +117,27 @@ func (r *replica) run(ctx context.Context, door *entrance) error {
 // stop ends the requests in hand and gives the mailboxes back.
 func (r *replica) stop(ctx context.Context, door *entrance) error {
 	r.log.InfoContext(ctx, "stopping")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
 	r.stopping.Store(true)
-	if err := r.store.RestAPIs.SetState(ctx, r.id, control.ReplicaStopping); err != nil {
-		r.log.DebugContext(ctx, "a record could not be written", logging.KeyError, err)
-	}
+	var telling sync.WaitGroup
+	telling.Go(func() { r.sayStopping(ctx) })
+	defer telling.Wait()
 	r.mailboxes.Drain()
-	err := door.shutdown(ctx)
+	err := door.shutdown(context.WithoutCancel(ctx))
 	r.mailboxes.Close()
 	return err
 }
 
+func (r *replica) sayStopping(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+	defer cancel()
+	if err := r.store.RestAPIs.SetState(ctx, r.id, control.ReplicaStopping); err != nil {
+		r.log.DebugContext(ctx, "a record could not be written", logging.KeyError, err)
+	}
+}
+
 // unregister removes the record of this replica once nothing writes it any more.
 func (r *replica) unregister(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 	defer cancel()
 	if err := r.store.RestAPIs.Remove(ctx, r.id); err != nil {
 		r.log.WarnContext(ctx, "the record of this replica stays until somebody removes it", logging.KeyError, err)

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// drainTimeout bounds the end of what is in hand, whose requests have 4 s, and of the loops. With it, broker and
-	// database a stop takes 10 s at most.
-	drainTimeout = 6 * time.Second
+	// drainTimeout bounds the end of what is in hand, whose requests have 4 s, and of the loops. With the media servers
+	// and the database, at a second each, and the broker at two a stop takes 10 s at most.
+	drainTimeout = 5500 * time.Millisecond
 	// disconnectTimeout bounds saying goodbye to the database.
 	disconnectTimeout = time.Second
 )

@@ -24,7 +24,7 @@ const (
 	backoffMin = 50 * time.Millisecond
 	backoffMax = 500 * time.Millisecond
 	// closeTimeout bounds the wait for the reply handler when the replica stops; it never blocks for long.
-	closeTimeout = 2 * time.Second
+	closeTimeout = time.Second
 	// maxAttempts of handling a reply; the handler does not fail.
 	maxAttempts = 3
 )
