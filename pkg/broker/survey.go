@@ -16,7 +16,7 @@ type Surveyor interface {
 type Survey struct {
 	Queues    []SurveyedQueue
 	Exchanges []string
-	Bound     map[string][]string // exchange -> queues bound to it
+	Bound     map[string][]string // exchange -> queues bound to it, without those that have none
 }
 
 // SurveyedQueue is a queue as a survey sees it.

@@ -66,7 +66,7 @@ func (b breakage) follows() int {
 	switch b.problem {
 	case doctor.ProblemServerDown: // and the session there
 		return 1
-	case doctor.ProblemStale: // and there is no other
+	case doctor.ProblemStale, doctor.ProblemUnready: // and there is no other
 		return 1
 	default:
 		return 0
@@ -85,6 +85,9 @@ func brokenRecords() []breakage {
 		{doctor.ProblemStale, "wrapper:wrapper-1", func(f *fleet) { f.registerReplica("wrapper", old) }},
 		{doctor.ProblemNoReplica, "fleet", func(f *fleet) {
 			f.must(f.store.RestAPIs.Remove(f.t.Context(), "restapi-1"))
+		}},
+		{doctor.ProblemUnready, "restapi:restapi-1", func(f *fleet) {
+			f.must(f.store.RestAPIs.SetState(f.t.Context(), "restapi-1", control.ReplicaUnready))
 		}},
 		{doctor.ProblemClockSkew, "restapi:restapi-1", func(f *fleet) {
 			f.registerReplica("restapi", time.Now().Add(time.Minute))

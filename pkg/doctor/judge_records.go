@@ -47,7 +47,11 @@ func (v view) checkReplicas(r *result) {
 	fresh := map[string]int{}
 	for _, replica := range v.replicas {
 		r.Examined++
-		v.heartbeat(r, replica.Service+":"+replica.ID, replica.HeartbeatAt, v.replicaBefore(replica))
+		object := replica.Service + ":" + replica.ID
+		v.heartbeat(r, object, replica.HeartbeatAt, v.replicaBefore(replica))
+		if replica.State == control.ReplicaUnready {
+			r.add(ProblemUnready, object, "", "it says that it cannot work")
+		}
 		if v.alive(replica) {
 			fresh[replica.Service]++
 		}
@@ -72,7 +76,7 @@ func (v view) replicaBefore(replica control.Replica) time.Time {
 
 // alive reports whether a replica works, as far as its record tells.
 func (v view) alive(replica control.Replica) bool {
-	return replica.State == "ready" && v.at.Sub(replica.HeartbeatAt) <= heartbeatAge
+	return replica.State == control.ReplicaReady && v.at.Sub(replica.HeartbeatAt) <= heartbeatAge
 }
 
 // heartbeat judges one. A heartbeat that is old in both looks although it has advanced is of a clock that goes wrong.

@@ -12,6 +12,7 @@ const (
 	ProblemStale                Problem = "stale-heartbeat"
 	ProblemClockSkew            Problem = "clock-skew"
 	ProblemNoReplica            Problem = "no-replica"
+	ProblemUnready              Problem = "replica-unready"
 	ProblemStuckClosing         Problem = "stuck-closing"
 	ProblemStuckLeaving         Problem = "stuck-leaving"
 	ProblemUsersWithoutPipeline Problem = "users-without-pipeline"
@@ -86,6 +87,10 @@ func explanations() map[Problem]explanation {
 		ProblemNoReplica: {
 			"requests are not taken, or not handled",
 			"start at least one, with --amqp-url and --mongo-url",
+		},
+		ProblemUnready: {
+			"it lacks something that it needs, and does not take requests",
+			"its /readyz says what is missing",
 		},
 		ProblemStuckClosing: {
 			"its media and queues may still be there, its id is not free",

@@ -40,7 +40,9 @@ func (b *Broker) Survey(ctx context.Context, prefix string) (broker.Survey, erro
 	for _, name := range slices.Sorted(maps.Keys(b.exchanges)) {
 		if strings.HasPrefix(name, prefix) {
 			found.Exchanges = append(found.Exchanges, name)
-			found.Bound[name] = slices.Sorted(maps.Keys(b.exchanges[name]))
+			if bound := b.exchanges[name]; len(bound) > 0 {
+				found.Bound[name] = slices.Sorted(maps.Keys(bound))
+			}
 		}
 	}
 	return found, nil

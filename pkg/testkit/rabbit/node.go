@@ -32,6 +32,7 @@ var ErrNotInstalled = errors.New("rabbit: rabbitmq-server is not installed")
 type Node struct {
 	dir     string
 	owned   bool // dir is removed when this process dies
+	managed bool // with the management plugin
 	ports   ports
 	process *exec.Cmd // nil while killed
 	reaper  *exec.Cmd // ends everything when its standard input is closed
@@ -62,6 +63,16 @@ func open(ctx context.Context, n *Node) (*Node, error) {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// OpenManaged is [Open] with the management plugin, which takes more memory and time to start.
+func OpenManaged(ctx context.Context, dir string) (*Node, error) {
+	return open(ctx, &Node{dir: dir, managed: true})
+}
+
+// ManagementURL is the management API of a node that was opened by [OpenManaged].
+func (n *Node) ManagementURL() string {
+	return fmt.Sprintf("http://guest:guest@127.0.0.1:%d", n.ports.management)
 }
 
 // URL is where clients connect.

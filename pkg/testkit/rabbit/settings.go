@@ -8,12 +8,12 @@ import (
 )
 
 // ports are the loopback ports of one node.
-type ports struct{ amqp, distribution, epmd int }
+type ports struct{ amqp, distribution, epmd, management int }
 
 // freePorts picks ports that are free at this moment.
 func freePorts() (ports, error) {
 	var p ports
-	for _, port := range []*int{&p.amqp, &p.distribution, &p.epmd} {
+	for _, port := range []*int{&p.amqp, &p.distribution, &p.epmd, &p.management} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
 		if err != nil {
 			return ports{}, err
@@ -32,10 +32,15 @@ func (n *Node) writeFiles() error {
 		"disk_free_limit.absolute = 50MB\n"+
 		"vm_memory_high_watermark.relative = 0.7\n"+
 		"log.file.level = warning\n", n.ports.amqp)
+	plugins := "[].\n"
+	if n.managed {
+		config += fmt.Sprintf("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %d\n", n.ports.management)
+		plugins = "[rabbitmq_management].\n"
+	}
 	return errors.Join(
 		writeOnce(n.path(".erlang.cookie"), "orkestro-test-node", 0o400),
 		writeOnce(n.path("rabbitmq.conf"), config, 0o600),
-		writeOnce(n.path("enabled_plugins"), "[].\n", 0o600),
+		writeOnce(n.path("enabled_plugins"), plugins, 0o600),
 		writeOnce(n.path("rabbitmq-env.conf"), "", 0o600),
 	)
 }

@@ -19,6 +19,17 @@ func Start(tb testing.TB) *Node {
 	return node
 }
 
+// StartManaged is [Start] of a node with the management plugin.
+func StartManaged(tb testing.TB) *Node {
+	tb.Helper()
+	node, err := OpenManaged(context.Background(), tb.TempDir())
+	if err != nil {
+		refuse(tb, err)
+	}
+	tb.Cleanup(func() { _ = node.Close() })
+	return node
+}
+
 // Shared is one node for all tests of a test binary, started by the first that asks and gone with the process. Tests
 // use names of their own and leave the node running. Skips as [Start] does.
 func Shared(tb testing.TB) *Node {
