@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +59,13 @@ func (w *wrapper) got(kind string) []broker.Message {
 		}
 	}
 	return found
+}
+
+// all is every request so far.
+func (w *wrapper) all() []broker.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.requests)
 }
 
 func (w *wrapper) handle(ctx context.Context, d broker.Delivery) error {
@@ -163,10 +171,10 @@ func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Messa
 	}
 	user := control.User{
 		ID: j.User, Name: j.Name, Metadata: j.Metadata, State: control.UserJoined, JoinedAt: time.Now(),
-		Join: control.JoinID(m.ID), Permissions: j.Permissions,
+		Join: control.JoinID(m.ID), Permissions: j.Permissions, Added: control.DeriveID(m.ID, message.UserTypeUserJoined),
 	}
 	if there := session.User(j.User); there != nil && there.Join == user.Join {
-		return message.Joined{User: *there, Epoch: session.Epoch}, nil
+		return message.Joined{User: *there, Rejoined: there.Added != user.Added, Epoch: session.Epoch}, nil
 	}
 	if session.Epoch == 0 {
 		pipeline := control.PipelineRef{ID: control.NewID(), Server: "media-1", Instance: "one"}
@@ -206,10 +214,13 @@ func (w *wrapper) leave(ctx context.Context, id control.SessionID, m broker.Mess
 	if err := json.Unmarshal(m.Body, &l); err != nil {
 		return err
 	}
-	return errors.Join(
+	err := errors.Join(
 		w.store.Sessions.MarkLeaving(ctx, id, l.User, l.Join, l.Reason),
-		w.store.Sessions.RemoveLeaving(ctx, id, l.User, l.Join),
-		w.broker.DeleteQueue(ctx, message.UserQueue(id, l.User).Name))
+		w.store.Sessions.RemoveLeaving(ctx, id, l.User, l.Join))
+	if errors.Is(err, store.ErrGuard) {
+		return nil // it has left by another request
+	}
+	return errors.Join(err, w.broker.DeleteQueue(ctx, message.UserQueue(id, l.User).Name))
 }
 
 func (w *wrapper) sync(ctx context.Context, id control.SessionID, m broker.Message) error {
