@@ -52,7 +52,7 @@ func (m *messages) send(ctx context.Context, in *sendInput) (*sendOutput, error)
 		return nil, err
 	}
 	if in.Body.To == "" {
-		err = m.sendToAll(ctx, in.Session, sent)
+		err = m.sendToAll(ctx, in.Session, user, sent)
 	} else {
 		err = m.sendTo(ctx, session, in.Body.To, sent)
 	}
@@ -86,17 +86,21 @@ func (m *messages) envelope(
 }
 
 // sendToAll sends to everybody. Somebody with a full queue, who has not read for very long, must not keep the others
-// from talking: it does not get the message, and is told by a sync that it missed something.
-func (m *messages) sendToAll(ctx context.Context, id control.SessionID, sent broker.Message) error {
+// from talking: it does not get the message, and is told by a sync that it missed something. An exchange that is gone is
+// made again, and everybody on it gets a sync.
+func (m *messages) sendToAll(
+	ctx context.Context, id control.SessionID, sender *control.User, sent broker.Message,
+) error {
 	err := m.Broker.Broadcast(ctx, message.SessionExchange(id), sent)
+	if errors.Is(err, broker.ErrNotFound) {
+		if err := m.restoreQueue(ctx, id, sender); err != nil { // or the session was closed meanwhile
+			return err
+		}
+		err = m.Broker.Broadcast(ctx, message.SessionExchange(id), sent)
+	}
 	if errors.Is(err, broker.ErrFull) {
 		r := newRequest(ctx, message.TypeQueueFull, id, "", struct{}{})
 		return m.core.send(ctx, r)
-	}
-	if errors.Is(err, broker.ErrNotFound) {
-		if _, err := m.session(ctx, id); err != nil { // it was closed meanwhile
-			return err
-		}
 	}
 	return request.Unavailable("send a message to all", err)
 }

@@ -563,6 +563,29 @@ func TestBroadcast_RestoresALostExchange(t *testing.T) {
 	wantTypes(t, w.told("a"), "sync", "user-left")
 }
 
+// The exchange was lost, and somebody who comes or asks for its state makes it again: the others hear of everything, too.
+func TestBind_RestoresALostExchangeForEverybody(t *testing.T) {
+	for name, act := range map[string]func(w *world, b message.Presence){
+		"sync": func(w *world, b message.Presence) { must(t, w.service[0].Sync(w.ctx, request("s"), b)) },
+		"join": func(w *world, _ message.Presence) { w.join("c") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.create(0)
+			w.join("a")
+			b := w.join("b")
+			w.told("a")
+			must(t, w.broker.DeleteExchange(w.ctx, message.SessionExchange(sid)))
+			act(w, b)
+			must(t, w.service[0].Leave(w.ctx, request("l"), message.Leave{Presence: b, Reason: "left"}))
+			told := w.told("a")
+			if first, last := told[0], told[len(told)-1]; first.Type != "sync" || last.Type != "user-left" {
+				t.Errorf("a was told %s first and %s last", first.Type, last.Type)
+			}
+		})
+	}
+}
+
 // Whatever step a Wrapper dies at, the next delivery ends in the same state. Dying is a context that ends.
 func TestRequests_SurviveDyingAtEveryStep(t *testing.T) {
 	w := newWorld(t)

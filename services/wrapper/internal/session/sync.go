@@ -38,13 +38,13 @@ func (s *teller) restoreUser(ctx context.Context, r Request, sess *control.Sessi
 }
 
 // bind lets the user's queue have what goes to everybody. What changed since sess was read comes as a sync: it was sent
-// before the queue was bound.
+// before the queue was bound. An exchange that is gone is made again with everybody on it: the others would not notice.
 func (s *teller) bind(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
 	queue, exchange := message.UserQueue(sess.ID, user).Name, message.SessionExchange(sess.ID)
 	err := s.broker.Bind(ctx, queue, exchange)
 	if errors.Is(err, broker.ErrNotFound) {
-		if err := s.broker.DeclareExchange(ctx, exchange); err != nil {
-			return brokerError("declare the session exchange", err)
+		if err := s.restoreExchange(ctx, r); err != nil {
+			return err
 		}
 		err = s.broker.Bind(ctx, queue, exchange)
 	}
