@@ -20,6 +20,9 @@ const (
 	senders = 8
 	// sendTimeout bounds one try.
 	sendTimeout = 5 * time.Second
+	// unroutableTries is how often a queue that is not there is tried, over some five seconds: a broker that has lost it
+	// gets it again from a Wrapper, and only the queue of a session that has ended stays away.
+	unroutableTries = 8
 )
 
 // Sender puts a message on a queue: [broker.Publisher].
@@ -190,10 +193,11 @@ func (e *Events) send(ctx context.Context, b *backlog) error {
 
 // finish takes the first message out, or has it tried again later under the same id.
 func (e *Events) finish(ctx context.Context, b *backlog, err error) {
-	retry := err != nil && !errors.Is(err, broker.ErrUnroutable) && !errors.Is(err, broker.ErrClosed)
+	over := errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrUnroutable) && b.failures+1 >= unroutableTries
+	retry := err != nil && !over
 	switch {
 	case retry && b.failures == 0 && ctx.Err() == nil:
-		e.log.Warn("media event not taken, trying again", logging.KeyQueue, b.queue, logging.KeyError, err)
+		e.log.Debug("media event not taken, trying again", logging.KeyQueue, b.queue, logging.KeyError, err)
 	case err != nil && !retry:
 		e.log.Debug("media event dropped: its session is gone", logging.KeyQueue, b.queue)
 	}
