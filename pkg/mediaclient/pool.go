@@ -36,6 +36,7 @@ type Pool struct {
 	mu      sync.Mutex
 	closed  bool
 	clients map[string]*entry
+	failing map[string]bool // URLs whose last dialling failed
 }
 
 // entry is a client or, until ready is closed, the attempt to make one.
@@ -58,6 +59,7 @@ func NewPool(config PoolConfig, logger *slog.Logger) *Pool {
 	}
 	return &Pool{
 		config: config, log: logger.With(logging.KeyComponent, "mediaclient"), clients: map[string]*entry{},
+		failing: map[string]bool{},
 	}
 }
 
@@ -128,6 +130,9 @@ func (p *Pool) dial(ctx context.Context, url string, e *entry) {
 	if e.err != nil && p.clients[url] == e {
 		delete(p.clients, url)
 	}
+	if p.failing[url] = e.err != nil; e.err == nil {
+		delete(p.failing, url)
+	}
 	p.mu.Unlock()
 	close(e.ready)
 	if closed && e.client != nil {
@@ -138,11 +143,19 @@ func (p *Pool) dial(ctx context.Context, url string, e *entry) {
 	}
 }
 
+// Failing reports whether the media server at url could not be reached the last time that was tried.
+func (p *Pool) Failing(url string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failing[url]
+}
+
 // Forget closes the client of url, if there is one: its server is not part of the fleet any more.
 func (p *Pool) Forget(url string) {
 	p.mu.Lock()
 	e, found := p.clients[url]
 	delete(p.clients, url)
+	delete(p.failing, url)
 	p.mu.Unlock()
 	if found {
 		e.close()

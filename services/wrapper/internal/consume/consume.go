@@ -68,6 +68,7 @@ func (c *Consumer) Options() broker.SubscribeOptions {
 //	done                            result     acknowledged
 //	refused (not retryable)         error      acknowledged
 //	failed, something is away       -          postponed
+//	media server out of reach       -          postponed, after a few tries
 //	failed, may be tried again      -          tried again
 //	failed for the last time        error      dead-letter queue
 //	cannot be read                  invalid    dead-letter queue
@@ -80,7 +81,7 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 	case err == nil:
 	case broker.IsPermanent(err):
 		c.logFailure(d, err)
-	case session.Retryable(err) && c.lacks(ctx):
+	case session.Retryable(err) && (c.outOfReach(d, err) || c.lacks(ctx)):
 		c.log.Debug("request postponed", attributes(d, err)...)
 		return broker.Postpone(err)
 	case session.Retryable(err) && !last:
@@ -98,6 +99,16 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 		return err
 	}
 	return nil
+}
+
+// reachTries is how often a request is tried soon again, and counted, although its media server is out of reach: most
+// often the server is being given up, and the request finds its session elsewhere.
+const reachTries = 3
+
+// outOfReach reports whether a try failed because this Wrapper does not reach a media server. That may be our trouble
+// alone: the request waits until another Wrapper takes it, or the server is given up.
+func (c *Consumer) outOfReach(d broker.Delivery, err error) bool {
+	return d.Attempts >= min(reachTries, c.cfg.MaxAttempts-1) && errors.Is(err, session.ErrOutOfReach)
 }
 
 // lacks reports whether something is away that requests need.

@@ -5,6 +5,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -94,7 +95,8 @@ func (f *Fleet) signal() {
 	}
 }
 
-// Servers lists the servers by id as they were last seen. HeartbeatAt is by our own clock.
+// Servers lists the servers by id as they were last seen. HeartbeatAt is by our own clock. One that we do not reach is
+// suspect, whatever others say.
 func (f *Fleet) Servers() []control.MediaServer {
 	f.mu.Lock()
 	list := make([]control.MediaServer, 0, len(f.servers))
@@ -103,6 +105,11 @@ func (f *Fleet) Servers() []control.MediaServer {
 		list = append(list, s.server)
 	}
 	f.mu.Unlock()
+	for i := range list {
+		if list[i].Status == control.StatusUp && f.pool.Failing(list[i].URL) {
+			list[i].Status = control.StatusSuspect
+		}
+	}
 	slices.SortFunc(list, func(a, b control.MediaServer) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return list
 }
@@ -124,8 +131,8 @@ func (f *Fleet) Heartbeat(id control.MediaServerID) (sent, seen time.Time) {
 	return s.server.HeartbeatAt, s.at
 }
 
-// Connect is the connection to a server. Errors: unavailable when it cannot be reached, or another instance than the
-// one that is registered answers.
+// Connect is the connection to a server. Errors: [session.ErrOutOfReach] when it cannot be reached, or another instance
+// than the one that is registered answers.
 func (f *Fleet) Connect(ctx context.Context, id control.MediaServerID) (*mediaclient.Client, error) {
 	server, found := f.Server(id)
 	if !found {
@@ -133,10 +140,10 @@ func (f *Fleet) Connect(ctx context.Context, id control.MediaServerID) (*mediacl
 	}
 	client, err := f.pool.Connect(ctx, server.URL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", session.ErrOutOfReach, err)
 	}
 	if client.Instance() != server.Instance {
-		return nil, control.Errorf(control.CodeUnavailable, "media server %s has restarted", id)
+		return nil, fmt.Errorf("%w: media server %s has restarted", session.ErrOutOfReach, id)
 	}
 	return client, nil
 }

@@ -22,8 +22,10 @@ const (
 	// pipelineEstimateBytes is the memory that a pipeline counts for until the server's own measurement holds it. Chosen:
 	// a session of a few users.
 	pipelineEstimateBytes = 8 << 20
-	// tieBytes is what a pipeline counts beyond its memory, so that servers with equal memory fill evenly.
-	tieBytes = 64 << 10
+	// growthBytes is what a pipeline that is measured counts beyond the memory in use: its users come, and come back,
+	// one after the other. Chosen: the users of half a pipeline, so that a hundred pipelines placed at once spread, whatever
+	// the collector has freed where.
+	growthBytes = pipelineEstimateBytes / 2
 )
 
 // Request is what a pipeline needs.
@@ -35,7 +37,7 @@ type Request struct {
 }
 
 // Choose is the server with the least memory in use among those that fit, counting what was placed there and not yet
-// measured. Errors: [control.CodeNoCapacity] saying why each server is out.
+// measured, and what is there and will grow. Errors: [control.CodeNoCapacity] saying why each server is out.
 func Choose(servers []control.MediaServer, r Request) (control.MediaServer, error) {
 	var fit []control.MediaServer
 	var reasons []string
@@ -88,7 +90,7 @@ func refuse(server control.MediaServer, r Request) string {
 
 // weight is the memory in use, in bytes.
 func weight(s control.MediaServer) int64 {
-	return s.Load.MemoryBytes + unmeasured(s)*pipelineEstimateBytes + pipelines(s)*tieBytes
+	return s.Load.MemoryBytes + unmeasured(s)*pipelineEstimateBytes + pipelines(s)*growthBytes
 }
 
 // pipelines counts those that are there and those on their way.

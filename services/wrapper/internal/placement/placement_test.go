@@ -98,6 +98,39 @@ func TestChoose_SpreadsWhatIsNotMeasuredYet(t *testing.T) {
 	})
 }
 
+// A hundred sessions that are placed while their users come back spread, too, although what a collector has freed and
+// what a heartbeat has measured by then differs from server to server.
+func TestChoose_SpreadsWhatIsMeasuredOneByOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const mib = 1 << 20
+		servers := make([]control.MediaServer, 3)
+		for i := range servers {
+			servers[i] = server(string(rune('a' + i)))
+		}
+		for range 100 {
+			chosen, err := placement.Choose(servers, placement.Request{Now: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range servers {
+				s := &servers[i]
+				if s.ID == chosen.ID {
+					s.Placed++
+				}
+				if rapid.IntRange(0, 9).Draw(t, "heartbeat") == 0 {
+					s.Load.PipelinesCreated, s.Load.Pipelines = s.Placed, int(s.Placed)
+					s.Load.MemoryBytes = 100*mib + s.Placed*mib/2 + int64(rapid.IntRange(-8, 8).Draw(t, "noise"))*mib
+				}
+			}
+		}
+		for _, s := range servers {
+			if 3*s.Placed > 125 {
+				t.Fatalf("%s got %d of 100 sessions on 3 servers", s.ID, s.Placed)
+			}
+		}
+	})
+}
+
 func BenchmarkChoose_1000Servers(b *testing.B) {
 	servers := make([]control.MediaServer, 1000)
 	for i := range servers {

@@ -12,6 +12,9 @@ import (
 // Protocol).
 var ErrObjectGone = errors.New("session: the media server has no such object")
 
+// ErrOutOfReach is unavailable for a request whose media server this Wrapper does not reach. Another one may.
+var ErrOutOfReach = control.Errorf(control.CodeUnavailable, "the media server cannot be reached")
+
 // Media is one media server. Every call is idempotent (package mediaapi). Errors: [ErrObjectGone]; invalid for an SDP
 // or candidate that the server refuses; no_capacity; unavailable and timeout when it could not be asked.
 type Media interface {
@@ -45,10 +48,10 @@ type Negotiator interface {
 
 // Fleet is the media servers.
 type Fleet interface {
-	// Servers lists them as they were last seen.
+	// Servers lists them as they were last seen; those that this Wrapper does not reach are suspect.
 	Servers() []control.MediaServer
 	// Saw takes a later sight of one.
 	Saw(server control.MediaServer)
-	// Media is a connection to one. Errors: unavailable.
+	// Media is a connection to one. Errors: [ErrOutOfReach].
 	Media(ctx context.Context, id control.MediaServerID) (Media, error)
 }

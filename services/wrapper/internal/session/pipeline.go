@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -99,7 +100,11 @@ func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.P
 	}
 	var last error
 	for range placeTries {
-		server, err := placement.Choose(s.fleet.Servers(), request)
+		servers := s.fleet.Servers()
+		server, err := placement.Choose(servers, request)
+		if err != nil && slices.ContainsFunc(servers, suspect) {
+			return control.PipelineRef{}, fmt.Errorf("%w: %w", ErrOutOfReach, errors.Join(err, last))
+		}
 		if err != nil {
 			return control.PipelineRef{}, errors.Join(err, last)
 		}
@@ -116,6 +121,9 @@ func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.P
 	}
 	return control.PipelineRef{}, errBusy
 }
+
+// suspect reports whether a server may have room, but we do not reach it.
+func suspect(server control.MediaServer) bool { return server.Status == control.StatusSuspect }
 
 func (s *pipelines) createPipeline(
 	ctx context.Context, sess *control.Session, chosen control.MediaServer,
