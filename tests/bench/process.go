@@ -69,6 +69,9 @@ func (u usage) since(before usage, n int) string {
 func cpuOf(processes []*harness.Process) time.Duration {
 	var ticks int64
 	for _, p := range processes {
+		if !p.Running() {
+			continue
+		}
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
 		if err != nil {
 			continue
