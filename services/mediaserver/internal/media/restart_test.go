@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +125,54 @@ func TestRequestOffer_AfterTheClientClosed(t *testing.T) {
 			}
 			testkit.Eventually(t, func() error { return sub.receives(id, "video", 5) })
 		})
+	}
+}
+
+// A client on another network that restarts ICE is found there at once.
+func TestICERestart_AtAnotherAddress(t *testing.T) {
+	f := newFixture(t)
+	p := f.pipeline(t)
+	pub := newPublisher(t, p, "ann")
+	pub.track(webrtc.MimeTypeVP8, "cam")
+	id := pub.publish().Streams[0].ID
+	in := newRoamingConn(t)
+	sub := prepareSubscriber(t)
+	sub.adjust = in.on(t)
+	sub.attach(f, p, "ben", control.Subscriptions{})
+	testkit.Eventually(t, func() error { return sub.receives(id, "video", 5) })
+
+	count := sub.track(id, "video").count()
+	began := time.Now()
+	in.move("127.0.0.3:0")
+	if err := sub.endpoint.RequestOffer(t.Context(), false, true); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func() error { return sub.receives(id, "video", count+20) })
+	t.Logf("back after %s", time.Since(began))
+	testkit.Eventually(t, func() error { return sub.lastState(control.ConnectionConnected) })
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, s := range sub.states {
+		if s.State == control.ConnectionFailed {
+			t.Errorf("failed in between: %v", sub.states)
+		}
+	}
+}
+
+// An offer that restarts ICE waits for its own candidates, and not for those that were gathered before.
+func TestICERestart_OfferHasCandidates(t *testing.T) {
+	_, _, sub := manualSubscriber(t)
+	for n := range 30 {
+		offer := sub.lastOffer()
+		if !strings.Contains(offer.SDP, "a=candidate:") || !strings.Contains(offer.SDP, "a=end-of-candidates") {
+			t.Fatalf("offer %d has no candidates, or not all", offer.Seq)
+		}
+		if err := sub.answer(t.Context(), offer); err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.endpoint.RequestOffer(t.Context(), false, true); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, func() error { return sub.hasOffers(n + 2) })
 	}
 }

@@ -138,12 +138,14 @@ func (p *peer) setRemote(d *Description, kind webrtc.SDPType) error {
 // setLocal makes an offer or answer and returns it with all candidates. Gathering host candidates on the open sockets
 // does not wait for the network.
 func (p *peer) setLocal(ctx context.Context, create func() (webrtc.SessionDescription, error)) (string, error) {
-	gathered := webrtc.GatheringCompletePromise(p.pc)
+	var gathered <-chan struct{}
 	err := guarded("set local description", func() error {
 		description, err := create()
 		if err != nil {
 			return err
 		}
+		// Not before: an ICE restart begins to gather with its description, and until then all is gathered.
+		gathered = webrtc.GatheringCompletePromise(p.pc)
 		return p.pc.SetLocalDescription(description)
 	})
 	if errors.Is(err, webrtc.ErrConnectionClosed) {
