@@ -26,8 +26,8 @@ type deadCommand struct {
 
 // Help is printed by --help.
 func (*deadCommand) Help() string {
-	return `Looking changes nothing: messages keep their order, and none is lost if this program or the broker dies. A replayed
-message has the id that it had, so that a request which had its effect after all is not done twice.`
+	return `Looking changes nothing: messages keep their order, and none is lost if this program or the broker dies. A
+replayed message has the id that it had, so that a request which had its effect after all is not done twice.`
 }
 
 // deadFlags say where the dead-letter queue is and how much of it is looked at.
@@ -54,7 +54,7 @@ func (f deadFlags) with(ctx context.Context, t terminal, use func(*deadletter.Qu
 	if err != nil {
 		return err
 	}
-	defer func() { _ = messages.Close() }() //nolint:contextcheck // it bounds itself
+	defer func() { _ = messages.Close() }()
 	return use(deadletter.New(messages))
 }
 

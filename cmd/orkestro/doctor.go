@@ -26,8 +26,8 @@ type doctorCommand struct {
 
 // Help is printed below the flags' list by --help.
 func (*doctorCommand) Help() string {
-	return `Compares what the database, RabbitMQ and the media servers say, and only reads. What seems wrong is looked at again
-after a pause, and told only if it is still so: a fleet is always in motion.
+	return `Compares what the database, RabbitMQ and the media servers say, and only reads. What seems wrong is looked at
+again after a pause, and told only if it is still so: a fleet is always in motion.
 
 Exit status: 0 nothing is wrong, 1 there are findings, 2 the fleet cannot be examined.`
 }

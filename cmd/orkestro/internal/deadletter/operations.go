@@ -8,7 +8,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 )
 
-// ErrNotFound: no message of that id is among those that were looked at.
+// ErrNotFound says that no message of that id is among those that were looked at.
 var ErrNotFound = errors.New("deadletter: no such message")
 
 // List gives the oldest messages, at most limit, without their bodies, and how many there are.

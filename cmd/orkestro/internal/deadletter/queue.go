@@ -1,8 +1,8 @@
 // Package deadletter lets an operator look at the messages that were given up, send them where they came from again, or
 // drop them. The commands `orkestro dead` call it; it knows message bodies only as bytes.
 //
-// Looking takes the messages out of the queue for a moment without acknowledging them: whoever looks holds them, and the
-// broker puts them back in their old order when the reader closes or dies. Only a message that was passed on, and
+// Looking takes the messages out of the queue for a moment without acknowledging them: whoever looks holds them, and
+// the broker puts them back in their old order when the reader closes or dies. Only a message that was passed on, and
 // confirmed, or is dropped, is acknowledged; whoever dies in between has sent it twice, which is harmless: handlers are
 // idempotent by the message's id.
 package deadletter
