@@ -7,6 +7,7 @@ import { Tiles } from './tiles.js';
 
 const statsPeriod = 1_000; // ms
 const ownKey = 'own';
+const callKey = 'orkestro-call'; // of sessionStorage, which outlives a reload: the call that this tab is in
 const $ = (id) => document.getElementById(id);
 const tiles = new Tiles($('grid'));
 const form = $('join-form');
@@ -14,6 +15,7 @@ const form = $('join-form');
 let session = null;
 let media = null; // { stream, stop, mirror } that is published
 let statsTimer;
+const missing = { api: false, media: false };
 
 const names = ['Ada', 'Grace', 'Alan', 'Edsger', 'Barbara', 'Donald', 'Frances', 'Niklaus', 'Radia', 'Tony'];
 const query = new URLSearchParams(location.search);
@@ -34,7 +36,13 @@ $('chat-form').addEventListener('submit', (event) => {
   guarded(sendChat);
 });
 $('copy-link').addEventListener('click', () => guarded(() => navigator.clipboard.writeText(link({}))));
-if (query.has('auto')) enter();
+const [navigation] = performance.getEntriesByType('navigation');
+const interrupted = navigation?.type === 'reload' ? JSON.parse(sessionStorage.getItem(callKey)) : null;
+if (interrupted) {
+  form.name.value = interrupted.name;
+  form.picture.checked = interrupted.picture;
+}
+if (interrupted || query.has('auto')) enter();
 
 /** Joins and publishes; the form stays when that fails. */
 async function enter() {
@@ -109,6 +117,7 @@ async function swapMedia() {
 function begin() {
   document.body.dataset.phase = 'call';
   history.replaceState(null, '', link({ name: form.name.value }));
+  sessionStorage.setItem(callKey, JSON.stringify({ name: form.name.value, picture: form.picture.checked }));
   $('lobby').hidden = true;
   $('call').hidden = false;
   document.querySelector('[data-testid="where"]').textContent = `${session.id} · ${form.name.value}`;
@@ -118,7 +127,15 @@ function begin() {
   drawUsers();
   drawInfo();
   statsTimer = setInterval(drawStats, statsPeriod);
-  panel.status('joined', 'good');
+  drawStatus({ api: false, media: false });
+}
+
+/** Says what is missing, after a change of that. */
+function drawStatus(change) {
+  Object.assign(missing, change);
+  if (missing.api) panel.status('no connection to the API', 'warn');
+  else if (missing.media) panel.status('reconnecting', 'warn');
+  else panel.status('joined', 'good');
 }
 
 function follow(current) {
@@ -127,7 +144,7 @@ function follow(current) {
     then(detail);
   });
   logged('joined', ({ epoch }) => `epoch ${epoch}`, () => {
-    panel.status('joined', 'good');
+    drawStatus({ media: false });
     drawUsers();
     drawInfo();
   });
@@ -149,15 +166,13 @@ function follow(current) {
   logged('interrupted', ({ streamId }) => panel.nameOf(ownerOf(streamId)), ({ streamId }) => tiles.interrupted(streamId));
   logged('recovered', ({ streamId, ms }) => `${panel.nameOf(ownerOf(streamId))} ${ms === null ? '' : panel.milliseconds(ms)}`,
     ({ streamId, ms }) => tiles.recovered(streamId, ms));
-  logged('disconnected', ({ reason }) => reason, () => panel.status('reconnecting', 'warn'));
+  logged('disconnected', ({ reason }) => reason, () => drawStatus({ media: true }));
   logged('reconnect', ({ epoch }) => `epoch ${epoch}`, drawInfo);
   logged('reconnected', ({ gap }) => panel.milliseconds(gap), () => {
-    panel.status('joined', 'good');
+    drawStatus({ media: false });
     drawStats();
   });
-  logged('signalling', ({ state }) => state, ({ state }) => {
-    panel.status(state === 'ok' ? 'joined' : 'no connection to the API', state === 'ok' ? 'good' : 'warn');
-  });
+  logged('signalling', ({ state }) => state, ({ state }) => drawStatus({ api: state === 'lost' }));
   logged('warning', ({ what, error }) => `${what}: ${error?.message ?? ''}`);
   logged('error', (err) => err.message, failed);
   logged('closed', ({ reason }) => reason, ended);
@@ -251,6 +266,7 @@ function ended({ reason }) {
   tiles.clear();
   closeMedia();
   session = null;
+  sessionStorage.removeItem(callKey);
   document.body.dataset.phase = 'lobby';
   $('messages').replaceChildren();
   $('call').hidden = true;
