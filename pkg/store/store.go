@@ -131,6 +131,10 @@ func coded(doing string, err error) error {
 }
 
 func isUnreachable(err error) bool {
+	var cleared interface{ Retryable() bool } // the driver's connections all went down with one of them
+	if errors.As(err, &cleared) && cleared.Retryable() {
+		return true
+	}
 	var server mongo.ServerError
 	return errors.As(err, &server) &&
 		(server.HasErrorLabel("RetryableWriteError") || server.HasErrorLabel("NetworkError"))
