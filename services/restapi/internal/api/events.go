@@ -34,7 +34,7 @@ type streamInput struct {
 func (m *messages) stream(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
 	var reader *mailbox.Reader
 	var first []mailbox.Message
-	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	ctx, cancel := soon(ctx)
 	defer cancel()
 	err := m.read(ctx, in.UserPath, in.LastEventID, func(r *mailbox.Reader) (err error) {
 		if first, err = r.Next(ctx, 0); err != nil {

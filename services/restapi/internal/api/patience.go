@@ -12,8 +12,8 @@ import (
 )
 
 // patient is r with the end of the time that its call may take: what cannot be confirmed by then is refused, whatever it
-// is that does not answer. A poll, or a caller who prefers to wait, gets that time on top; a stream has no end but only
-// a beginning, which it bounds itself.
+// is that does not answer. The time that a caller asks to wait comes on top, and the operation sees to it that it is
+// used for nothing else, see [soon]; a stream has no end but only a beginning.
 func patient(r *http.Request, op *huma.Operation) (*http.Request, context.CancelFunc) {
 	if op.Metadata[metadataAccess] == byEvents {
 		return r, func() {}
@@ -24,6 +24,11 @@ func patient(r *http.Request, op *huma.Operation) (*http.Request, context.Cancel
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), replyTimeout+asked+preferredWait(r.Header.Get("Prefer")))
 	return r.WithContext(ctx), cancel
+}
+
+// soon bounds what an operation does before it waits.
+func soon(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, replyTimeout)
 }
 
 // inTime turns the end of a call's time into a refusal that invites to try again.

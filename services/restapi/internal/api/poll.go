@@ -60,13 +60,7 @@ func (m *messages) poll(ctx context.Context, in *pollInput) (*pollOutput, error)
 // to read. The reader is use's to close.
 func (m *messages) read(ctx context.Context, path UserPath, ack string, use func(*mailbox.Reader) error) error {
 	for try := 1; ; try++ {
-		session, user, err := m.readable(ctx, path)
-		if err != nil {
-			return err
-		}
-		reader, err := m.Mailboxes.Open(ctx, mailbox.Key{Session: path.Session, User: path.User}, mailbox.Query{
-			Ack: ack, Closed: session.State == control.SessionClosed,
-		})
+		user, reader, err := m.open(ctx, path, ack)
 		if err == nil {
 			err = use(reader)
 		}
@@ -83,6 +77,20 @@ func (m *messages) read(ctx context.Context, path UserPath, ack string, use func
 			return ctx.Err()
 		}
 	}
+}
+
+// open opens the mailbox of a user, whom it gives, too: nil where the session does not matter any more.
+func (m *messages) open(ctx context.Context, path UserPath, ack string) (*control.User, *mailbox.Reader, error) {
+	ctx, cancel := soon(ctx)
+	defer cancel()
+	session, user, err := m.readable(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	reader, err := m.Mailboxes.Open(ctx, mailbox.Key{Session: path.Session, User: path.User}, mailbox.Query{
+		Ack: ack, Closed: session.State == control.SessionClosed,
+	})
+	return user, reader, err
 }
 
 // readable is the session whose messages a user may read: one that is closed too. user is nil where the session does

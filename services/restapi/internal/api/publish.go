@@ -52,14 +52,7 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 	if err := checkSDP(in.Body.SDP); err != nil {
 		return nil, err
 	}
-	user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	if !user.Permissions.Publish {
-		return nil, control.Errorf(control.CodeForbidden, "the user may not publish")
-	}
-	accepted, err := c.accept(ctx, in, user)
+	user, accepted, err := c.accept(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -76,15 +69,24 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 	return c.publishAndWait(ctx, in, r, wait)
 }
 
-// accept counts the offer, so that a skipped seq is told apart from a repeated one at once.
-func (c *connections) accept(ctx context.Context, in *describeInput, user *control.User) (store.Accepted, error) {
+// accept counts the offer of a user who may make it, so that a skipped seq is told apart from a repeated one at once.
+func (c *connections) accept(ctx context.Context, in *describeInput) (*control.User, store.Accepted, error) {
+	ctx, cancel := soon(ctx)
+	defer cancel()
+	user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
+	if err != nil {
+		return nil, store.Accepted{}, err
+	}
+	if !user.Permissions.Publish {
+		return nil, store.Accepted{}, control.Errorf(control.CodeForbidden, "the user may not publish")
+	}
 	accepted, err := c.Store.Negotiations.Accept(ctx, store.Offer{
 		Session: in.Session, User: in.User, Join: user.Join, Epoch: in.Body.Epoch, Seq: in.Body.Seq,
 	}, c.Now())
 	if errors.Is(err, store.ErrGuard) {
-		return accepted, control.Errorf(control.CodeConflict, "seq: %d is not the next one", in.Body.Seq)
+		return nil, accepted, control.Errorf(control.CodeConflict, "seq: %d is not the next one", in.Body.Seq)
 	}
-	return accepted, err
+	return user, accepted, err
 }
 
 func (c *connections) publishAndWait(
