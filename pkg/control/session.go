@@ -35,6 +35,7 @@ type Session struct {
 	EmptySince   *time.Time    `bson:"emptySince"` // since when nobody is in it; nil while somebody is
 	ClosedAt     *time.Time    `bson:"closedAt"`
 	CloseReason  string        `bson:"closeReason"`
+	Cleared      bool          `bson:"cleared"`  // what late requests left of its queues was deleted after the end
 	ExpireAt     *time.Time    `bson:"expireAt"` // when a closed session is forgotten and its id free again
 }
 

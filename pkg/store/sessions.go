@@ -71,6 +71,12 @@ func (s *Sessions) MarkClosed(ctx context.Context, id control.SessionID, now, ex
 		bson.M{"$set": bson.M{"state": control.SessionClosed, "closedAt": now, "expireAt": expireAt}})
 }
 
+// MarkCleared says that nothing is left of a closed session on the broker.
+func (s *Sessions) MarkCleared(ctx context.Context, id control.SessionID) error {
+	return s.update(ctx, "clear up after", id, bson.M{"state": control.SessionClosed, "cleared": false},
+		bson.M{"$set": bson.M{"cleared": true}})
+}
+
 // update is one guarded update of one session; doing and the id say in an error what was being done. Array filters go
 // by the names u (user), c (connection) and s (stream).
 func (s *Sessions) update(

@@ -65,6 +65,13 @@ func (s *Sessions) Closing(ctx context.Context, limit int64) ([]SessionSummary, 
 		bson.M{"state": control.SessionClosing}, options.Find().SetLimit(limit))
 }
 
+// Uncleared lists sessions that were closed before a time and are not marked by [Sessions.MarkCleared].
+func (s *Sessions) Uncleared(ctx context.Context, before time.Time, limit int64) ([]SessionSummary, error) {
+	return s.summaries(ctx, "list closed sessions",
+		bson.M{"state": control.SessionClosed, "cleared": false, "closedAt": bson.M{"$lt": before}},
+		options.Find().SetLimit(limit))
+}
+
 // Stranded lists active sessions with a pipeline on server, except on the instance that is alive ("": none is).
 func (s *Sessions) Stranded(
 	ctx context.Context, server control.MediaServerID, alive control.InstanceID,

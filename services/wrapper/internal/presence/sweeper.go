@@ -1,6 +1,6 @@
 // Package presence is the slow loop that ends what nobody ends: users that were not heard of for their grace time,
 // sessions that nobody is in, and sessions that were left half closed. It only asks, through the session's queue; the
-// session logic decides.
+// session logic decides. What closed sessions left on the broker it removes itself.
 package presence
 
 import (
@@ -33,8 +33,8 @@ type Config struct {
 // Broker is what the sweeper needs of the message broker.
 type Broker interface {
 	Send(ctx context.Context, queue string, m broker.Message) error
-	DeclareQueue(ctx context.Context, q broker.Queue) error
 	DeleteQueue(ctx context.Context, name string) error
+	DeleteExchange(ctx context.Context, name string) error
 }
 
 // Sweeper looks again and again. Every Wrapper has one; two that find the same ask for the same, which is harmless.
@@ -91,7 +91,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		return err
 	}
 	s.polling.observe(replicas, now)
-	return errors.Join(s.users(ctx, now), s.empty(ctx, now), s.unmarked(ctx, now), s.closing(ctx))
+	return errors.Join(s.users(ctx, now), s.empty(ctx, now), s.unmarked(ctx, now), s.closing(ctx), s.closed(ctx, now))
 }
 
 // users asks for those to leave that were silent for too long, although they could poll all that time.
@@ -218,35 +218,19 @@ func (s *Sweeper) closing(ctx context.Context) error {
 	return nil
 }
 
-// ask puts a request on a session's queue, which is made again if it is gone.
+// ask puts a request on a session's queue. If that is gone, every Wrapper may take it from the queue of all: making the
+// session's queue again would leave one behind if we died before we knew that the session is closed by now.
 func (s *Sweeper) ask(ctx context.Context, id control.SessionID, kind string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	queue := message.SessionQueue(id)
 	m := broker.Message{
 		ID: control.NewID(), Type: kind, Session: string(id), Time: time.Now().UTC(), Version: message.Version, Body: data,
 	}
-	err = s.broker.Send(ctx, queue.Name, m)
-	if !errors.Is(err, broker.ErrUnroutable) {
-		return err
-	}
-	if err := s.broker.DeclareQueue(ctx, queue); err != nil {
-		return err
-	}
-	err = s.broker.Send(ctx, queue.Name, m)
-	if err != nil && !errors.Is(err, broker.ErrUnroutable) { // deleted again: the session is just being closed
-		return err
-	}
-	return s.dropIfClosed(ctx, id)
-}
-
-// dropIfClosed deletes the queue again that was made for a session that is closed by now.
-func (s *Sweeper) dropIfClosed(ctx context.Context, id control.SessionID) error {
-	sess, err := s.store.Sessions.Get(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && sess.State == control.SessionClosed {
-		return s.broker.DeleteQueue(ctx, message.SessionQueue(id).Name)
+	err = s.broker.Send(ctx, message.SessionQueue(id).Name, m)
+	if errors.Is(err, broker.ErrUnroutable) {
+		err = s.broker.Send(ctx, message.WrapperQueue, m)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func (f *fixture) must(err error) {
 func (f *fixture) insert(id control.SessionID, empty, timeout time.Duration) {
 	f.t.Helper()
 	since := time.Now().Add(-empty)
+	f.must(f.broker.DeclareQueue(f.t.Context(), message.SessionQueue(id)))
 	f.must(f.store.Sessions.Insert(f.t.Context(), control.Session{
 		ID: id, State: control.SessionActive, EmptySince: &since, EmptyTimeout: timeout,
 	}))
@@ -181,15 +183,41 @@ func TestSweep_FinishesWhatIsHalfClosed(t *testing.T) {
 	}
 }
 
-// elusive is a broker whose queues are gone whenever something is sent to them.
-type elusive struct{ *memory.Broker }
-
-func (e elusive) Send(context.Context, string, broker.Message) error { return broker.ErrUnroutable }
-
-func TestSweep_IsContentWhenSomebodyElseIsClosingTheSession(t *testing.T) {
+// The queue of a session that is just being closed is not made again: nobody would delete it.
+func TestSweep_AsksEveryWrapperWhereTheQueueIsGone(t *testing.T) {
 	f := newFixture(t)
+	f.must(f.broker.DeclareQueue(t.Context(), message.Wrapper()))
 	f.insert("s", 0, time.Hour)
 	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
-	cfg := presence.Config{Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour}
-	f.must(presence.New(cfg, f.store, elusive{f.broker}, slog.New(slog.DiscardHandler)).Sweep(t.Context()))
+	f.must(f.broker.DeleteQueue(t.Context(), message.SessionQueue("s").Name))
+	f.must(f.sweeper.Sweep(t.Context()))
+	if info, err := f.broker.Inspect(t.Context(), message.WrapperQueue); err != nil || info.Messages != 1 {
+		t.Errorf("the queue of the Wrappers has %d messages (%v)", info.Messages, err)
+	}
+	if _, err := f.broker.Inspect(t.Context(), message.SessionQueue("s").Name); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the session's queue was made again (%v)", err)
+	}
+}
+
+func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, time.Hour)
+	f.must(f.broker.DeclareExchange(t.Context(), message.SessionExchange("s")))
+	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
+	f.must(f.store.Sessions.MarkClosed(t.Context(), "s", time.Now(), time.Now().Add(time.Hour)))
+	f.sweepFor(10*time.Second, control.ReplicaReady) // a late request may still be handled
+	if _, err := f.broker.Inspect(t.Context(), message.SessionQueue("s").Name); err != nil {
+		t.Fatal(err)
+	}
+	f.sweepFor(10*time.Second, control.ReplicaReady)
+	if _, err := f.broker.Inspect(t.Context(), message.SessionQueue("s").Name); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the queue is there (%v)", err)
+	}
+	err := f.broker.Broadcast(t.Context(), message.SessionExchange("s"), broker.Message{ID: "nothing"})
+	if !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the exchange is there (%v)", err)
+	}
+	if left, err := f.store.Sessions.Uncleared(t.Context(), f.now, 10); err != nil || len(left) != 0 {
+		t.Errorf("it is looked at again and again: %v, %v", left, err)
+	}
 }
