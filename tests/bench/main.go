@@ -73,7 +73,7 @@ func run(ctx context.Context, only string, scale int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // not for ctx to end
 		if closed := fleet.Close(err != nil); err == nil {
 			err = closed
 		}

@@ -28,7 +28,7 @@ func measureRecovery(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }()
+	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }() //nolint:contextcheck // not for ctx to end
 	one := &bench{fleet: fleet, out: b.out, scale: b.scale}
 	return errors.Join(recoverOne(ctx, one), recoverMany(ctx, one))
 }
@@ -127,8 +127,8 @@ func (b *bench) recover(ctx context.Context, users []*harness.User) (recovery, e
 	if err != nil {
 		return recovery{}, err
 	}
-	was.Server.Kill()
 	killed := time.Now()
+	was.Server.Kill()
 	cpu, clients := b.cpu(), clientsCPU()
 	at, err := firstMedia(ctx, users, was.Epoch+1)
 	r := recovery{killed: was.Server, cpu: fmt.Sprintf("%s; clients %.1f ms", b.cpu().since(cpu, len(users)),

@@ -8,8 +8,8 @@
 //	                        '----------> no answer: lost once no heartbeat has come for too long either
 //
 // Only time in which the store works counts as time without a heartbeat. Of all Wrappers that find a server lost one
-// wins the claim, whose filter holds what the loss was concluded from; it puts a rebuild into the queue of every session
-// that was there. It does not rebuild itself.
+// wins the claim, whose filter holds what the loss was concluded from; it puts a rebuild into the queue of every
+// session that was there. It does not rebuild itself.
 package liveness
 
 import (

@@ -23,8 +23,8 @@ const (
 	// a session of a few users.
 	pipelineEstimateBytes = 8 << 20
 	// growthBytes is what a pipeline that is measured counts beyond the memory in use: its users come, and come back,
-	// one after the other. Chosen: the users of half a pipeline, so that a hundred pipelines placed at once spread, whatever
-	// the collector has freed where.
+	// one after the other. Chosen: half of them, so that a hundred pipelines placed at once spread, whatever the
+	// collector has freed where.
 	growthBytes = pipelineEstimateBytes / 2
 )
 
