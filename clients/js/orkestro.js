@@ -3,6 +3,7 @@ import { Api, ApiError, delay } from './src/api.js';
 import { Interruptions } from './src/interruptions.js';
 import { RemoteMedia } from './src/media.js';
 import { messages } from './src/messages.js';
+import { watchNetwork } from './src/network.js';
 import { Publisher } from './src/publisher.js';
 import { Roster } from './src/roster.js';
 import { Subscriber } from './src/subscriber.js';
@@ -25,6 +26,8 @@ export async function join(options) {
 /** One user's presence in a session, until `closed`. */
 export class Session extends EventTarget {
   #over = new AbortController();
+  #moved = new AbortController(); // aborted, and replaced, when the network is another one
+  #unwatch = () => {};
   #renewal;
   #roster;
   #remote;
@@ -103,6 +106,7 @@ export class Session extends EventTarget {
     this.#receive();
     this.#renewLater();
     globalThis.addEventListener?.('pagehide', this.#pageHidden);
+    this.#unwatch = watchNetwork(() => this.#networkChanged());
     const late = setTimeout(() => this.rejoin().catch((err) => this.#started.reject(err)), joinTime);
     try {
       await this.#started.promise;
@@ -218,8 +222,9 @@ export class Session extends EventTarget {
   async #receive() {
     const { signal } = this.#over;
     const onState = (state, error) => this.emit('signalling', { state, error });
+    const anew = () => this.#moved.signal;
     try {
-      for await (const message of messages(this.api, { signal, onState })) {
+      for await (const message of messages(this.api, { signal, anew, onState })) {
         const waiting = this.timings.joined === null;
         this.#takeSafely(message);
         if (waiting) await delay(0, signal); // whoever awaited join() adds listeners before the next message
@@ -336,7 +341,23 @@ export class Session extends EventTarget {
   #failed(connection, data) {
     this.emit('connection-failed', data);
     if (data.retry) connection.repair({ force: true });
-    else this.rejoin().catch((err) => this.emit('error', err));
+    else this.startOver();
+  }
+
+  /** A rejoin, because nothing less helps. */
+  startOver() {
+    this.rejoin().catch((err) => {
+      // Failed too often: the user is being removed, which the next poll tells.
+      if (!this.closed && ![404, 410].includes(err.status)) this.emit('error', err);
+    });
+  }
+
+  // The poll that hangs may never be answered, and both connections have to be found on the new network.
+  #networkChanged() {
+    this.#moved.abort(new DOMException('another network', 'AbortError'));
+    this.#moved = new AbortController();
+    this.#publisher.moved();
+    this.#subscriber.moved();
   }
 
   #mediaLost(data) {
@@ -465,6 +486,7 @@ export class Session extends EventTarget {
     this.#over.abort(over);
     clearTimeout(this.#renewal);
     globalThis.removeEventListener?.('pagehide', this.#pageHidden);
+    this.#unwatch();
     this.#publisher.reset();
     this.#subscriber.reset();
     this.#started.reject(detail.error ?? over);

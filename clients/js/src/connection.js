@@ -1,15 +1,16 @@
 // What the publish and the subscribe connection have in common: the peer connection, candidates both ways, repair.
-import { delay } from './api.js';
+import { backoff, delay } from './api.js';
 
 const candidateBatch = 10; // ms in which candidates are gathered into one request
 const maxEarlyCandidates = 64;
 const healTime = 3_000; // ms that ICE is given to heal by itself (RFC 8445 disconnected is often short)
 const connectTime = 10_000; // ms to get connected
 const repairPause = 2_000; // ms in which the same trouble, seen here and at the server, is repaired once
+const repairTime = { min: 5_000, max: 30_000 }; // ms for a repair to help, longer each time
 const maxRepairs = 5; // then only a rejoin can help
 
 /**
- * One of the two connections. The host, a Session, gives { api, epoch, iceServers, PeerConnection, emit, stale, rejoin,
+ * One of the two connections. The host, a Session, gives { api, epoch, iceServers, PeerConnection, emit, stale, startOver,
  * changed, mediaDown }. One life of a connection is one join and epoch: `signal` aborts when that is over. Subclasses have
  * repairWith({ iceRestart } | { fresh }).
  */
@@ -113,9 +114,14 @@ export class Connection {
       this.#repairs = 0;
     }
     this.host.changed(this.kind, state);
-    if (state === 'connecting') this.#repairIn(connectTime);
+    if (state === 'connecting') this.#repairIn(this.#patience);
     if (state === 'disconnected') this.#repairIn(healTime);
     if (state === 'failed') this.repair();
+  }
+
+  // With every repair that did not help the next one is further off, and less at the same time as those of others.
+  get #patience() {
+    return this.#repairs === 0 ? connectTime : backoff(this.#repairs, repairTime);
   }
 
   #repairIn(ms) {
@@ -128,13 +134,22 @@ export class Connection {
    * broken, whatever it looks like from here.
    */
   repair({ force = false } = {}) {
+    if (!force && this.state === 'connected') this.#repairs = 0;
     if (!force && (!this.pc || this.state === 'connected')) return;
-    this.#repairIn(connectTime);
+    this.#repairIn(this.#patience);
     if (this.host.mediaDown || performance.now() - this.#repairedAt < repairPause) return; // `reconnect` is on its way
     this.#repairedAt = performance.now();
     this.#repairs++;
-    if (this.#repairs > maxRepairs) this.host.rejoin().catch((error) => this.host.emit('error', error));
+    if (this.#repairs > maxRepairs) this.host.startOver();
     else this.repairWith(this.#repairs === 1 ? { iceRestart: true } : { fresh: true });
+  }
+
+  /** The network is another one: the way to the server is looked for anew at once, however well it looks from here. */
+  moved() {
+    if (!this.pc) return;
+    this.#repairs = 0;
+    this.#repairedAt = -Infinity;
+    this.repair({ force: true });
   }
 
   /** Bits per second both ways since the last call, and what the connection is like. */

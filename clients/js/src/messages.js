@@ -9,12 +9,12 @@ const takenOverWindow = 60_000; // ms
 
 /**
  * Yields each message once, in order. A batch is acknowledged, with the next poll, when all of it has been consumed.
- * onState('lost' | 'ok', error) tells when polls fail and when they work again. Ends by throwing: the signal's reason; an
- * ApiError 401, 404 (user removed), 410 (session closed); 409 when another poll of this user has taken over for good.
+ * onState('lost' | 'ok', error) tells when polls fail and when they work again. anew() gives a signal: when it aborts, the
+ * poll that hangs is given up for another one. Ends by throwing: the signal's reason; an ApiError 401, 404 (user removed), 410 (session closed); 409 when another poll of this user has taken over for good.
  */
-export async function* messages(api, { signal, onState = () => {} }) {
+export async function* messages(api, { signal, anew, onState = () => {} }) {
   const seen = new Set();
-  const poller = new Poller(api, signal, onState);
+  const poller = new Poller(api, signal, anew, onState);
   for (;;) {
     for (const message of await poller.next()) {
       if (seen.has(message.id)) continue;
@@ -30,28 +30,31 @@ class Poller {
   #takenOverAt = -Infinity;
   #cursor;
 
-  constructor(api, signal, onState) {
-    Object.assign(this, { api, signal, onState });
+  constructor(api, signal, anew, onState) {
+    Object.assign(this, { api, signal, anew, onState });
   }
 
   /** The next batch; what the last call returned is acknowledged. */
   async next() {
     for (;;) {
+      const anew = this.anew();
+      const signal = AbortSignal.any([this.signal, anew]);
       try {
         const ack = this.#cursor ? `&ack=${encodeURIComponent(this.#cursor)}` : '';
         const url = `${this.api.user}/messages?wait=${wait}&limit=${limit}${ack}`;
-        const batch = await this.api.call('GET', url, { signal: this.signal, timeout, attempts: 1 });
+        const batch = await this.api.call('GET', url, { signal, timeout, attempts: 1 });
         if (this.#failures > 0) this.onState('ok');
         this.#failures = 0;
         this.#cursor = batch.cursor;
         return batch.messages;
       } catch (err) {
-        await this.#failed(err);
+        if (!anew.aborted) await this.#failed(err, signal);
+        this.signal.throwIfAborted();
       }
     }
   }
 
-  async #failed(err) {
+  async #failed(err, signal) {
     this.signal.throwIfAborted();
     if (err instanceof ApiError) {
       if ([401, 403, 404, 410].includes(err.status)) throw err;
@@ -59,7 +62,8 @@ class Poller {
       if (err.status === 422) this.#cursor = undefined; // not known there: the same messages come again
     }
     if (this.#failures === 0) this.onState('lost', err);
-    await delay(Math.max(backoff(this.#failures++, this.api.retry), err.retryAfter ?? 0), this.signal);
+    const pause = Math.max(backoff(this.#failures++, this.api.retry), err.retryAfter ?? 0);
+    await delay(pause, signal).catch(() => {}); // the caller sees why
   }
 
   // One 409 may be an echo of our own poll that a proxy repeated. Twice means another page of this user; the one that
