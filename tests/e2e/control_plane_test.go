@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	controlGrace = 5 * time.Second
+	controlGrace = 3 * time.Second
 	// controlOutage is longer than that, in packets of 50 a second.
-	controlOutage = 350
+	controlOutage = 225
 )
 
 // TestControlPlane_DiesDuringACall kills all REST replicas and all Wrappers at once, alone and together with what they

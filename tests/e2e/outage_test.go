@@ -93,7 +93,7 @@ func outage(t *testing.T, gone dependency) {
 	t.Logf("joins and offers worked %s after the %s was back", time.Since(began), gone.name)
 	talk.waitForMore(t)
 	want := talk.stop()
-	testkit.Eventually(t, func() error { return isSubsequence(want, numbers(users[1], "ann")) })
+	testkit.Eventually(t, func() error { return arrived(want, numbers(users[1], "ann")) })
 	expectMedia(t, users...)
 	if lost := countMissing(users) - missing; lost > 0 {
 		t.Errorf("%d packets were lost", lost)
@@ -247,16 +247,21 @@ func (k *talk) stop() []int {
 	return k.acknowledged()
 }
 
-// isSubsequence is nil if got holds all of want, in order and without repetition. What was not acknowledged may be in
-// it as well.
-func isSubsequence(want, got []int) error {
-	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
-		return fmt.Errorf("not in order, or repeated: %v", got)
-	}
-	for _, n := range want {
-		if !slices.Contains(got, n) {
-			return fmt.Errorf("number %d was acknowledged and has not arrived; %d of %d have", n, len(got), len(want))
+// arrived is nil if got holds all of want, in order, and nothing twice. What was not acknowledged may be in it as well, and
+// may have been overtaken: its sender did not wait for it.
+func arrived(want, got []int) error {
+	seen := map[int]bool{}
+	var acknowledged []int
+	for _, n := range got {
+		if seen[n] {
+			return fmt.Errorf("number %d has arrived twice: %v", n, got)
 		}
+		if seen[n] = true; slices.Contains(want, n) {
+			acknowledged = append(acknowledged, n)
+		}
+	}
+	if !slices.Equal(want, acknowledged) {
+		return fmt.Errorf("of those that were acknowledged, %d have arrived: %v; want %v", len(acknowledged), got, want)
 	}
 	return nil
 }
