@@ -18,19 +18,21 @@ import (
 func main() {
 	n := flag.Int("n", 50, "how many troubles")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()%1_000_000), "what the plan is made from")
+	longest := flag.Duration("longest", time.Minute, "limit of how long a trouble lasts")
 	flag.Parse()
+	_, _ = fmt.Printf("seed %d, %d troubles\n", *seed, *n)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, "chaos", *seed, *n, os.Stdout); err != nil {
+	if err := run(ctx, "chaos", makePlan(*seed, *n, *longest), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		cancel()
 		os.Exit(1)
 	}
 }
 
-// run plans and does n troubles, and is an error if anything was found. Its log and report go to out, the logs of the
-// fleet to artifacts/<name>. Errors: those of [harness.Start].
-func run(ctx context.Context, name string, seed uint64, n int, out io.Writer) (err error) {
+// run does what is planned, and is an error if anything was found. Its log and report go to out, the logs of the fleet to
+// artifacts/<name>. Errors: those of [harness.Start].
+func run(ctx context.Context, name string, plan []step, out io.Writer) (err error) {
 	fleet, err := harness.Start(ctx, name, harness.Options{RestAPIs: 2, Wrappers: 3, MediaServers: 3, Isolated: true})
 	if err != nil {
 		return err
@@ -46,15 +48,16 @@ func run(ctx context.Context, name string, seed uint64, n int, out io.Writer) (e
 	defer func() { _ = st.Close(context.WithoutCancel(ctx)) }()
 	w := &world{fleet: fleet, store: st, out: out}
 	fleet.API.Observe(w.attempt)
-	w.say("seed %d: %d troubles; logs: %s", seed, n, filepath.Dir(fleet.Wrappers[0].Log()))
+	logs := filepath.Dir(fleet.Wrappers[0].Log())
+	w.say("%d steps; logs: %s", len(plan), logs)
 	defer w.endCalls()
 	if err := w.startCalls(ctx); err != nil {
 		return err
 	}
-	w.all(ctx, makePlan(seed, n))
+	w.all(ctx, plan)
 	w.report(out)
 	if len(w.faults) > 0 {
-		return fmt.Errorf("%d faults; seed %d; logs: %s", len(w.faults), seed, filepath.Dir(fleet.Wrappers[0].Log()))
+		return fmt.Errorf("%d faults; logs: %s", len(w.faults), logs)
 	}
 	return ctx.Err()
 }
@@ -72,6 +75,9 @@ func (w *world) all(ctx context.Context, plan []step) {
 		}
 	}
 	bustle.stop()
+	if ctx.Err() != nil {
+		return // given up: there is nothing to say about what is left
+	}
 	w.checkAll(ctx)
 	w.checkLogs(filepath.Dir(w.fleet.Wrappers[0].Log()))
 }

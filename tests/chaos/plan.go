@@ -64,8 +64,8 @@ const (
 	maxBlows     = 3
 )
 
-// makePlan is the plan of a seed: n troubles. Every kind comes before one comes again.
-func makePlan(seed uint64, n int) []step {
+// makePlan is the plan of a seed: n troubles, none of them longer than longest. Every kind comes before one comes again.
+func makePlan(seed uint64, n int, longest time.Duration) []step {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var plan []step
 	var bag []kind
@@ -88,7 +88,7 @@ func makePlan(seed uint64, n int) []step {
 		for _, k := range s.kinds {
 			s.picks = append(s.picks, random.IntN(1<<16))
 			s.gaps = append(s.gaps, time.Duration(random.Int64N(int64(maxGap))))
-			s.hold = max(s.hold, holdTime(random, k))
+			s.hold = max(s.hold, min(holdTime(random, k), longest))
 		}
 		s.before = time.Duration(random.Int64N(int64(maxQuiet)))
 		troubles += len(s.kinds)
@@ -97,12 +97,18 @@ func makePlan(seed uint64, n int) []step {
 	return plan
 }
 
-// holdTime is how long a trouble lasts. What is frozen or cut off is so for long enough to be noticed, or not.
+// holdTime is how long a trouble lasts. What is frozen or cut off is so for long enough to be noticed, or not; one
+// Wrapper in a few so long that even the broker notices.
 func holdTime(random *rand.Rand, k kind) time.Duration {
 	limit := 2 * time.Second
 	switch k {
-	case mediaFrozen, mediaCutOff, wrapperFrozen, wrapperCutOff, linkCut:
+	case mediaFrozen, mediaCutOff, linkCut:
 		limit = 6 * time.Second
+	case wrapperFrozen, wrapperCutOff:
+		limit = 6 * time.Second
+		if random.IntN(4) == 0 {
+			limit = 40 * time.Second
+		}
 	default: // gone at once: what counts is how it comes back
 	}
 	return time.Duration(random.Int64N(int64(limit)))

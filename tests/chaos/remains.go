@@ -70,20 +70,25 @@ func (w *world) settles(ctx context.Context, what string, condition func(context
 
 // checkHistories waits until everything that was acknowledged has arrived, and reports what has not or went wrong.
 func (w *world) checkHistories(ctx context.Context) {
+	waiting, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
 	for _, c := range w.calls {
 		for _, m := range c.members {
-			_ = eventually(ctx, settleLimit, func() error { // what is missing then is reported below
-				h := m.history(true)
-				for _, f := range audit(c.ledger.all(), h) {
-					if f.what == "lost" {
-						return errors.New(f.detail)
-					}
-				}
-				return nil
-			})
+			_ = eventually(waiting, settleLimit, func() error { return somethingLost(c, m) }) // reported now
 			w.note(m.check(c.ledger, true)...)
 		}
 	}
+}
+
+// somethingLost is nil when a member of a call has all that it should have.
+func somethingLost(c *call, m *member) error {
+	h := m.history(true)
+	for _, f := range audit(c.ledger.all(), h) {
+		if f.what == "lost" {
+			return errors.New(f.detail)
+		}
+	}
+	return nil
 }
 
 // compareViews is nil when every member was told of exactly what the API says is there.
