@@ -22,7 +22,7 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a whole fleet")
 	}
-	err := run(t.Context(), "chaos-test", makePlan(seed, troubles, longest), t.Output())
+	err := run(t.Context(), "chaos-test", makePlan(seed, troubles, kinds(), longest), t.Output())
 	missing := errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" || errors.Is(err, harness.ErrNoNamespaces)
 	if missing {
 		t.Skip(err)
@@ -35,8 +35,8 @@ func TestChaos(t *testing.T) {
 // TestPlan has the same seed give the same plan, and a plan give every kind.
 func TestPlan(t *testing.T) {
 	seen := map[kind]bool{}
-	again := makePlan(7, 40, time.Minute)
-	for i, s := range makePlan(7, 40, time.Minute) {
+	again := makePlan(7, 40, kinds(), time.Minute)
+	for i, s := range makePlan(7, 40, kinds(), time.Minute) {
 		if s.String() != again[i].String() {
 			t.Errorf("%s, and then %s", s, again[i])
 		}

@@ -19,11 +19,17 @@ func main() {
 	n := flag.Int("n", 50, "how many troubles")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()%1_000_000), "what the plan is made from")
 	longest := flag.Duration("longest", time.Minute, "limit of how long a trouble lasts")
+	part := flag.String("only", "", "only the kinds of trouble with this in their names")
 	flag.Parse()
+	of := only(*part)
+	if len(of) == 0 {
+		fmt.Fprintf(os.Stderr, "chaos: no kind of trouble is called %q; there are %q\n", *part, kinds())
+		os.Exit(2)
+	}
 	_, _ = fmt.Printf("seed %d, %d troubles\n", *seed, *n)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, "chaos", makePlan(*seed, *n, *longest), os.Stdout); err != nil {
+	if err := run(ctx, "chaos", makePlan(*seed, *n, of, *longest), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		cancel()
 		os.Exit(1)

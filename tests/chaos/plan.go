@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,8 +25,10 @@ const (
 	brokerKilled   kind = "RabbitMQ killed"
 	storeKilled    kind = "store killed"
 	controlKilled  kind = "control plane killed"
-	several        kind = "two or three at once" // of the others, as a result is named
 )
+
+// several is the name of a result of two or three at once.
+const several = "two or three at once"
 
 // kinds is every kind there is, those first that a short run has to see.
 func kinds() []kind {
@@ -64,14 +67,20 @@ const (
 	maxBlows     = 3
 )
 
-// makePlan is the plan of a seed: n troubles, none of them longer than longest. Every kind comes before one comes again.
-func makePlan(seed uint64, n int, longest time.Duration) []step {
+// only is the kinds whose names hold part.
+func only(part string) []kind {
+	return slices.DeleteFunc(kinds(), func(k kind) bool { return !strings.Contains(string(k), part) })
+}
+
+// makePlan is the plan of a seed: n troubles of these kinds, none of them longer than longest. Every kind comes before one
+// comes again.
+func makePlan(seed uint64, n int, of []kind, longest time.Duration) []step {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var plan []step
 	var bag []kind
 	draw := func() kind {
 		if len(bag) == 0 {
-			bag = kinds()
+			bag = slices.Clone(of)
 			random.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
 		}
 		k := bag[0]

@@ -23,7 +23,7 @@ type result struct {
 // name is the kind of trouble, or that there were several.
 func (r result) name() string {
 	if len(r.targets) > 1 {
-		return string(several)
+		return several
 	}
 	return string(r.targets[0].kind)
 }
