@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -23,6 +25,8 @@ func newPeerConnection(adjust func(*webrtc.SettingEngine)) (*webrtc.PeerConnecti
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
+	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	settings.SetIPFilter(ofFleet)
 	adjust(&settings)
 	codecs := &webrtc.MediaEngine{}
 	if err := codecs.RegisterDefaultCodecs(); err != nil {
@@ -30,6 +34,12 @@ func newPeerConnection(adjust func(*webrtc.SettingEngine)) (*webrtc.PeerConnecti
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(codecs), webrtc.WithSettingEngine(settings)).
 		NewPeerConnection(webrtc.Configuration{})
+}
+
+// ofFleet reports whether an address leads to a fleet: every other is one more candidate that each connection of every
+// client checks all the server's with.
+func ofFleet(address net.IP) bool {
+	return address.IsLoopback() || strings.HasPrefix(address.String(), hostsPrefix)
 }
 
 // source is generated media under one msid: a VP8 and an Opus track.

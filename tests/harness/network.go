@@ -10,6 +10,9 @@ import (
 	"sync"
 )
 
+// hostsPrefix begins the addresses of all hosts of isolated fleets.
+const hostsPrefix = "10.199."
+
 // ErrNoNamespaces says that this machine, or this user, may not make network namespaces.
 var ErrNoNamespaces = errors.New("harness: network namespaces are not permitted here (they need Linux, root and iproute2)")
 

@@ -17,7 +17,7 @@ import (
 // out by a question (ARP) that was not answered.
 type network struct {
 	name   string // "ork<pid><letter>"
-	subnet string // "10.199.<n>"
+	subnet string // hostsPrefix and n
 	serial int    // n
 	hosts  []*host
 }
@@ -47,9 +47,9 @@ func newNetwork(ctx context.Context) (*network, error) {
 	}
 	for letter := 'a'; letter <= 'z'; letter++ {
 		n := &network{name: fmt.Sprintf("ork%d%c", os.Getpid(), letter), serial: os.Getpid() % 256}
-		for n.subnet = fmt.Sprintf("10.199.%d", n.serial); strings.Contains(used, n.subnet+"."); {
+		for n.subnet = fmt.Sprintf("%s%d", hostsPrefix, n.serial); strings.Contains(used, n.subnet+"."); {
 			n.serial = (n.serial + 1) % 256
-			n.subnet = fmt.Sprintf("10.199.%d", n.serial)
+			n.subnet = fmt.Sprintf("%s%d", hostsPrefix, n.serial)
 		}
 		if err = n.up(ctx); err == nil {
 			return n, nil
