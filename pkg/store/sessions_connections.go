@@ -78,18 +78,6 @@ func (s *Sessions) ClearStopped(ctx context.Context, id control.SessionID, c con
 		connectionFilter(c), userFilter(c.User, c.Join))
 }
 
-// SetRequested stores that request by, an offer or a stop, is the last word about subscribe connection c: state is
-// closed for a stop. A request that came before by loses.
-func (s *Sessions) SetRequested(
-	ctx context.Context, id control.SessionID, c control.Connection, by string, state control.ConnectionState,
-) error {
-	set := bson.M{"requestedBy": by}
-	if state != "" {
-		set["state"] = state
-	}
-	return s.updateConnection(ctx, "count a request in", id, c, bson.M{"requestedBy": bson.M{"$lt": by}}, set)
-}
-
 // SetConnectionState stores event number of the endpoint of connection c; an older event loses. A connection that is
 // connected makes its user joined and its failures forgotten, one that failed makes it reconnecting and counts.
 func (s *Sessions) SetConnectionState(
