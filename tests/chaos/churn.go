@@ -203,8 +203,7 @@ func (w *world) guest(ctx context.Context, c *call) error {
 		return err
 	}
 	(&speaker{member: m, ledger: c.ledger, world: w}).say(ctx, "")
-	err = w.do(ctx, harness.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + c.session + "/users/" + m.ID})
-	if err != nil {
+	if err := w.leave(ctx, c.session, m.ID); err != nil {
 		return fmt.Errorf("leave of %s from %s: %w", m.ID, c.session, err)
 	}
 	err = eventually(ctx, recoveryLimit, func() error {

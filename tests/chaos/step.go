@@ -208,9 +208,7 @@ func (w *world) probe(ctx context.Context) (leave func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("a join does not work: %w", err)
 	}
-	return func() error {
-		return w.do(ctx, harness.Request{Method: http.MethodDelete, Path: path + "/" + user})
-	}, nil
+	return func() error { return w.leave(ctx, session, user) }, nil
 }
 
 // try tries a request once.

@@ -64,11 +64,20 @@ func (w *world) create(ctx context.Context, id string) error {
 	return w.do(ctx, harness.Request{Method: "POST", Path: "/v1/sessions", Body: map[string]any{"id": id}})
 }
 
-// close closes a session, insisting; one that is gone was closed by a try whose answer got lost.
 func (w *world) close(ctx context.Context, id string) error {
-	err := w.do(ctx, harness.Request{Method: "DELETE", Path: "/v1/sessions/" + id})
+	return w.remove(ctx, "/v1/sessions/"+id)
+}
+
+func (w *world) leave(ctx context.Context, session, user string) error {
+	return w.remove(ctx, "/v1/sessions/"+session+"/users/"+user)
+}
+
+// remove deletes what this run has made and nobody else touches. What is not there any more was removed by a try whose
+// answer got lost.
+func (w *world) remove(ctx context.Context, path string) error {
+	err := w.do(ctx, harness.Request{Method: http.MethodDelete, Path: path})
 	var problem *harness.ProblemError
-	if errors.As(err, &problem) && problem.Status == http.StatusGone {
+	if errors.As(err, &problem) && (problem.Status == http.StatusGone || problem.Status == http.StatusNotFound) {
 		return nil
 	}
 	return err
