@@ -23,6 +23,7 @@ const placeTries = 8
 type pipelines struct {
 	*teller
 	fleet   Fleet
+	places  *placement.Places
 	metrics *Metrics
 }
 
@@ -101,14 +102,14 @@ func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.P
 	var last error
 	for range placeTries {
 		servers := s.fleet.Servers()
-		server, err := placement.Choose(servers, request)
+		server, settle, err := s.places.Choose(servers, request)
 		if err != nil && slices.ContainsFunc(servers, suspect) {
 			return control.PipelineRef{}, fmt.Errorf("%w: %w", ErrOutOfReach, errors.Join(err, last))
 		}
 		if err != nil {
 			return control.PipelineRef{}, errors.Join(err, last)
 		}
-		ref, err := s.createPipeline(ctx, sess, server)
+		ref, err := s.createPipeline(ctx, sess, server, settle)
 		if err == nil {
 			return ref, nil
 		}
@@ -125,14 +126,17 @@ func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.P
 // suspect reports whether a server may have room, but we do not reach it.
 func suspect(server control.MediaServer) bool { return server.Status == control.StatusSuspect }
 
+// createPipeline makes the pipeline on the server that was chosen; settle is called as soon as the place is reserved.
 func (s *pipelines) createPipeline(
-	ctx context.Context, sess *control.Session, chosen control.MediaServer,
+	ctx context.Context, sess *control.Session, chosen control.MediaServer, settle func(),
 ) (control.PipelineRef, error) {
+	defer settle()
 	server, err := s.store.MediaServers.Reserve(ctx, chosen.ID, chosen.Instance)
 	if err != nil {
 		return control.PipelineRef{}, fmt.Errorf("reserve a place on %s: %w", chosen.ID, err)
 	}
 	s.fleet.Saw(server)
+	settle()
 	ref := control.PipelineRef{Server: server.ID, Instance: server.Instance}
 	media, err := s.fleet.Media(ctx, server.ID)
 	if err == nil {

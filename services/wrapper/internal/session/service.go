@@ -19,6 +19,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/placement"
 )
 
 // guardTries bounds how often a request is looked at again after somebody else was faster. Chosen: more than the
@@ -83,7 +84,9 @@ type (
 func New(cfg Config, st *store.Store, b Broker, fleet Fleet, metrics *Metrics, logger *slog.Logger) *Service {
 	log := logger.With(slog.String(logging.KeyComponent, "session"))
 	read := &reader{cfg: cfg, store: st, log: log}
-	floor := &endpoints{&pipelines{teller: &teller{reader: read, broker: b}, fleet: fleet, metrics: metrics}}
+	floor := &endpoints{&pipelines{
+		teller: &teller{reader: read, broker: b}, fleet: fleet, places: placement.NewPlaces(), metrics: metrics,
+	}}
 	return &Service{
 		&lifecycle{floor}, &users{floor}, &publishing{floor}, &subscribing{floor}, &connections{floor},
 	}
