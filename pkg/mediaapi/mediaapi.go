@@ -6,7 +6,9 @@
 //   - creating a pipeline for a session and epoch that has one on this server, or an endpoint for a user and join that
 //     has one in this pipeline, answers the id of the one that is there;
 //   - processOffer with a seq that was processed answers what it answered then;
-//   - processAnswer to an offer that was answered does nothing.
+//   - processAnswer to an offer that was answered does nothing;
+//   - of setPaused of one stream, of setSubscriptions, and of requestOffer and stop together, only the latest counts,
+//     in whatever order they arrive: By is the id of the request that wants it, ids sort by time, "" always counts.
 //
 // The media server itself connects publish to subscribe endpoints of one pipeline, as the subscriptions say.
 package mediaapi
@@ -27,7 +29,7 @@ const (
 	OpProcessAnswer    = "processAnswer"    // SubscribeEndpoint: ProcessAnswer -> void
 	OpRequestOffer     = "requestOffer"     // SubscribeEndpoint: RequestOffer -> void; the offer comes as an event
 	OpSetSubscriptions = "setSubscriptions" // SubscribeEndpoint: SetSubscriptions -> void
-	OpStop             = "stop"             // SubscribeEndpoint: no media until requestOffer -> void
+	OpStop             = "stop"             // SubscribeEndpoint: Stop -> void; no media until requestOffer
 	OpAddICECandidates = "addIceCandidates" // both: AddICECandidates -> void
 )
 
@@ -102,6 +104,7 @@ type PublishedStream struct {
 type SetPaused struct {
 	Stream      control.StreamID `json:"stream"`
 	PausedKinds []string         `json:"pausedKinds"`
+	By          string           `json:"by,omitempty"`
 }
 
 // ProcessAnswer are the parameters of processAnswer.
@@ -112,13 +115,20 @@ type ProcessAnswer struct {
 
 // RequestOffer are the parameters of requestOffer: Fresh starts a new peer connection.
 type RequestOffer struct {
-	Fresh      bool `json:"fresh"`
-	ICERestart bool `json:"iceRestart"`
+	Fresh      bool   `json:"fresh"`
+	ICERestart bool   `json:"iceRestart"`
+	By         string `json:"by,omitempty"`
+}
+
+// Stop are the parameters of stop.
+type Stop struct {
+	By string `json:"by,omitempty"`
 }
 
 // SetSubscriptions are the parameters of setSubscriptions.
 type SetSubscriptions struct {
 	Subscriptions control.Subscriptions `json:"subscriptions"`
+	By            string                `json:"by,omitempty"`
 }
 
 // AddICECandidates are the parameters of addIceCandidates; End marks the last.

@@ -29,8 +29,8 @@ func (c *Client) RequestOffer(ctx context.Context, endpoint string, p mediaapi.R
 }
 
 // Stop ends the connection of a subscribe endpoint until the next RequestOffer.
-func (c *Client) Stop(ctx context.Context, endpoint string) error {
-	return c.do(ctx, endpoint, mediaapi.OpStop, nil)
+func (c *Client) Stop(ctx context.Context, endpoint string, p mediaapi.Stop) error {
+	return c.do(ctx, endpoint, mediaapi.OpStop, p)
 }
 
 // SetSubscriptions chooses what a subscribe endpoint sends.

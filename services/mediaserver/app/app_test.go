@@ -223,7 +223,7 @@ func TestClient_CallsAreIdempotent(t *testing.T) {
 			})
 		},
 		"offer on request": func() error { return client.RequestOffer(ctx, subscribe, mediaapi.RequestOffer{}) },
-		"stop":             func() error { return client.Stop(ctx, subscribe) },
+		"stop":             func() error { return client.Stop(ctx, subscribe, mediaapi.Stop{}) },
 	} {
 		for range 2 {
 			if err := call(); err != nil {
@@ -240,7 +240,7 @@ func TestClient_CallsAreIdempotent(t *testing.T) {
 			t.Errorf("release: %v", err)
 		}
 	}
-	if err := client.Stop(ctx, subscribe); !mediaclient.IsNotFound(err) {
+	if err := client.Stop(ctx, subscribe, mediaapi.Stop{}); !mediaclient.IsNotFound(err) {
 		t.Errorf("call to a released endpoint: %v", err)
 	}
 }

@@ -79,7 +79,9 @@ func publishEndpoint() trait {
 			if err != nil {
 				return nil, err
 			}
-			return nil, e.SetPaused(ctx, wanted.Stream, wanted.PausedKinds)
+			return nil, e.Obey("paused/"+string(wanted.Stream), wanted.By, func() error {
+				return e.SetPaused(ctx, wanted.Stream, wanted.PausedKinds)
+			})
 		}),
 	}}
 }
@@ -99,17 +101,25 @@ func subscribeEndpoint() trait {
 			if err != nil {
 				return nil, err
 			}
-			return nil, e.RequestOffer(ctx, wanted.Fresh, wanted.ICERestart)
+			return nil, e.Obey("offer or stop", wanted.By, func() error {
+				return e.RequestOffer(ctx, wanted.Fresh, wanted.ICERestart)
+			})
 		}),
 		mediaapi.OpSetSubscriptions: on(func(ctx context.Context, e *media.SubscribeEndpoint, p params) (any, error) {
 			wanted, err := decode[mediaapi.SetSubscriptions](p)
 			if err != nil {
 				return nil, err
 			}
-			return nil, e.SetSubscriptions(ctx, wanted.Subscriptions)
+			return nil, e.Obey("subscriptions", wanted.By, func() error {
+				return e.SetSubscriptions(ctx, wanted.Subscriptions)
+			})
 		}),
-		mediaapi.OpStop: on(func(ctx context.Context, e *media.SubscribeEndpoint, _ params) (any, error) {
-			return nil, e.Stop(ctx)
+		mediaapi.OpStop: on(func(ctx context.Context, e *media.SubscribeEndpoint, p params) (any, error) {
+			wanted, err := decode[mediaapi.Stop](p)
+			if err != nil {
+				return nil, err
+			}
+			return nil, e.Obey("offer or stop", wanted.By, func() error { return e.Stop(ctx) })
 		}),
 	}
 	return trait{operations: operations, events: []string{media.EventOfferCreated}}

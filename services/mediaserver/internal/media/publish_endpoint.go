@@ -29,6 +29,7 @@ func publishClass() class {
 // use: all work is done on its queue, one task at a time, and that goroutine owns the fields below it.
 type PublishEndpoint struct {
 	base
+	words
 	pipeline *Pipeline
 	user     control.UserID
 	join     control.JoinID

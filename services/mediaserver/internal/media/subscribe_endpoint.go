@@ -31,6 +31,7 @@ func subscribeClass() class {
 // it.
 type SubscribeEndpoint struct {
 	base
+	words
 	pipeline *Pipeline
 	user     control.UserID
 	join     control.JoinID

@@ -73,8 +73,8 @@ func (m media) SetSubscriptions(ctx context.Context, endpoint string, p mediaapi
 }
 
 // Stop implements [session.Endpoints].
-func (m media) Stop(ctx context.Context, endpoint string) error {
-	return translate(m.client.Stop(ctx, endpoint))
+func (m media) Stop(ctx context.Context, endpoint string, p mediaapi.Stop) error {
+	return translate(m.client.Stop(ctx, endpoint, p))
 }
 
 // translate gives a refusal the code that the session logic acts on; other errors have one.

@@ -31,6 +31,7 @@ type endpoint struct {
 	offers        int
 	stopped       bool
 	candidates    int
+	words         map[string]string // as media servers do: the latest request about something
 	paused        map[control.StreamID][]string
 	subscriptions control.Subscriptions
 }
@@ -73,7 +74,7 @@ func (m *mediaServer) create(kind string, p mediaapi.EndpointParams) (string, er
 	id := m.nextID(kind)
 	m.endpoints[id] = &endpoint{
 		pipeline: p.MediaPipeline, key: key, answers: map[int64]mediaapi.ProcessedOffer{},
-		paused: map[control.StreamID][]string{},
+		paused: map[control.StreamID][]string{}, words: map[string]string{},
 	}
 	return id, nil
 }
@@ -147,8 +148,18 @@ func (m *mediaServer) ProcessAnswer(_ context.Context, id string, p mediaapi.Pro
 	})
 }
 
-func (m *mediaServer) RequestOffer(_ context.Context, id string, _ mediaapi.RequestOffer) error {
-	return m.use(id, func(e *endpoint) { e.offers, e.stopped = e.offers+1, false })
+func (m *mediaServer) RequestOffer(_ context.Context, id string, p mediaapi.RequestOffer) error {
+	return m.obey(id, "stop", p.By, func(e *endpoint) { e.offers, e.stopped = e.offers+1, false })
+}
+
+// obey is use, unless a later request about the same came before.
+func (m *mediaServer) obey(id, about, by string, f func(*endpoint)) error {
+	return m.use(id, func(e *endpoint) {
+		if by >= e.words[about] {
+			e.words[about] = by
+			f(e)
+		}
+	})
 }
 
 func (m *mediaServer) AddICECandidates(_ context.Context, id string, p mediaapi.AddICECandidates) error {
@@ -156,15 +167,15 @@ func (m *mediaServer) AddICECandidates(_ context.Context, id string, p mediaapi.
 }
 
 func (m *mediaServer) SetPaused(_ context.Context, id string, p mediaapi.SetPaused) error {
-	return m.use(id, func(e *endpoint) { e.paused[p.Stream] = p.PausedKinds })
+	return m.obey(id, string(p.Stream), p.By, func(e *endpoint) { e.paused[p.Stream] = p.PausedKinds })
 }
 
 func (m *mediaServer) SetSubscriptions(_ context.Context, id string, p mediaapi.SetSubscriptions) error {
-	return m.use(id, func(e *endpoint) { e.subscriptions = p.Subscriptions })
+	return m.obey(id, "subscriptions", p.By, func(e *endpoint) { e.subscriptions = p.Subscriptions })
 }
 
-func (m *mediaServer) Stop(_ context.Context, id string) error {
-	return m.use(id, func(e *endpoint) { e.stopped = true })
+func (m *mediaServer) Stop(_ context.Context, id string, p mediaapi.Stop) error {
+	return m.obey(id, "stop", p.By, func(e *endpoint) { e.stopped = true })
 }
 
 // counts is how many pipelines and endpoints are alive.

@@ -190,6 +190,7 @@ func (s *users) beginSubscribing(ctx context.Context, r Request, sess *control.S
 	}
 	s.log.Warn("subscribe endpoint not made yet, trying again", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.Any(logging.KeyError, err))
-	return s.toSession(ctx, r, control.DeriveID(r.ID, message.TypeRequestOffer), message.TypeRequestOffer,
+	// Its id sorts like that of the join: requests to offer or to stop that come after this one have the last word.
+	return s.toSession(ctx, r, r.ID+"."+message.TypeRequestOffer, message.TypeRequestOffer,
 		message.RequestOffer{Presence: p, Epoch: sess.Epoch})
 }

@@ -35,7 +35,7 @@ type Pipelines interface {
 type Endpoints interface {
 	SetPaused(ctx context.Context, endpoint string, p mediaapi.SetPaused) error
 	SetSubscriptions(ctx context.Context, endpoint string, p mediaapi.SetSubscriptions) error
-	Stop(ctx context.Context, endpoint string) error
+	Stop(ctx context.Context, endpoint string, p mediaapi.Stop) error
 }
 
 // Negotiator exchanges SDP and candidates.

@@ -130,6 +130,6 @@ func (s *publishing) setPaused(
 		return err
 	}
 	err = media.SetPaused(ctx, conn.Endpoint.ID,
-		mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds})
+		mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds, By: stream.PausedBy})
 	return s.mediaError(ctx, live{sess: sess, user: user, conn: *conn, media: media}, err)
 }

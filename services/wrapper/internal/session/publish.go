@@ -108,7 +108,7 @@ func (s *publishing) storeStreams(
 		if len(stream.PausedKinds) == 0 {
 			continue
 		}
-		paused := mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds}
+		paused := mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds, By: stream.PausedBy}
 		if err := l.media.SetPaused(ctx, l.conn.Endpoint.ID, paused); err != nil {
 			return s.mediaError(ctx, l, err)
 		}

@@ -626,3 +626,31 @@ func TestRequests_SurviveDyingAtEveryStep(t *testing.T) {
 	}
 	wantTypes(t, w.told("b"), "user-joined", "stream-added", "stream-removed", "user-left")
 }
+
+// A join whose media server cannot be asked leaves the request for its endpoint to the queue. What the user asks for
+// later is later by its id, too.
+func TestJoin_WhatIsLeftToTheQueueIsNotTheLastWord(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	b := w.join("b")
+	server := w.session().Pipeline.Server
+	w.fleet.down[server] = true
+	w.fleet.list = w.fleet.list[:0] // nobody has noticed yet
+	a := message.Presence{User: "a", Join: control.JoinID(control.NewID())}
+	must(t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, a.User)))
+	_, err := w.service[0].Join(w.ctx, request(string(a.Join)), message.Join{User: a.User, Permissions: all()})
+	must(t, err)
+	left := w.drain(message.SessionQueue(sid).Name)
+	if len(left) != 1 || left[0].Type != message.TypeRequestOffer {
+		t.Fatalf("got %v, want a request for an offer to %s, not to %s", left, a.User, b.User)
+	}
+	w.fleet.down[server] = false
+	must(t, w.service[0].RequestOffer(w.ctx, request(left[0].ID), message.RequestOffer{Presence: a, Epoch: 1}))
+	must(t, w.service[1].Unsubscribe(w.ctx, request(control.NewID()), a))
+	conn := w.session().Connection(a.User, control.Subscribe)
+	must(t, w.fleet.byID[server].use(conn.Endpoint.ID, func(e *endpoint) {
+		if !e.stopped || conn.State != control.ConnectionClosed {
+			t.Errorf("the user asked for a stop, got %+v, %+v", conn, e)
+		}
+	}))
+}

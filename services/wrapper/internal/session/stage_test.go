@@ -285,8 +285,8 @@ func (m *mortalMedia) SetSubscriptions(ctx context.Context, id string, p mediaap
 	return m.fate.Do("set subscriptions", func() error { return m.Media.SetSubscriptions(ctx, id, p) })
 }
 
-func (m *mortalMedia) Stop(ctx context.Context, id string) error {
-	return m.fate.Do("stop", func() error { return m.Media.Stop(ctx, id) })
+func (m *mortalMedia) Stop(ctx context.Context, id string, p mediaapi.Stop) error {
+	return m.fate.Do("stop", func() error { return m.Media.Stop(ctx, id, p) })
 }
 
 func (m *mortalMedia) ProcessOffer(

@@ -71,10 +71,6 @@ func TestWrapper_StallsAtEveryStep(t *testing.T) {
 	interrupted(t, fate.Stall, func(play) []letter { return nil })
 }
 
-// toMediaServer are calls that a media server takes in whatever order they reach it. One that is late by as much as a
-// Wrapper may freeze undoes a later one, until the next.
-var toMediaServer = []string{"before request offer", "before stop", "before set subscriptions", "before set paused"}
-
 func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 	t.Helper()
 	for _, p := range plays() {
@@ -100,9 +96,6 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 				h.fate.Thaw()
 				<-ended
 				where := h.fate.Over()[at]
-				if slices.Contains(toMediaServer, where) && len(next(p)) > 0 {
-					continue
-				}
 				s.settle()
 				s.mend()
 				if diff := cmp.Diff(want, s.outcome()); diff != "" {

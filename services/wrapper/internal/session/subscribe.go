@@ -53,7 +53,7 @@ func (s *subscribing) requestOffer(ctx context.Context, r Request, b message.Req
 	if !l.user.Permissions.Subscribe {
 		return control.Errorf(control.CodeForbidden, "the user may not subscribe")
 	}
-	offer := mediaapi.RequestOffer{Fresh: b.Fresh, ICERestart: b.ICERestart}
+	offer := mediaapi.RequestOffer{Fresh: b.Fresh, ICERestart: b.ICERestart, By: r.ID}
 	return s.lastWord(ctx, r, l, s.store.Sessions.SetOfferRequested, func(l live) error {
 		return l.media.RequestOffer(ctx, l.conn.Endpoint.ID, offer)
 	})
@@ -75,7 +75,7 @@ func (s *subscribing) Unsubscribe(ctx context.Context, r Request, b message.Pres
 	}
 	l := live{sess: sess, user: user, conn: *conn, media: media}
 	return s.lastWord(ctx, r, l, s.store.Sessions.SetStopRequested, func(l live) error {
-		return l.media.Stop(ctx, l.conn.Endpoint.ID)
+		return l.media.Stop(ctx, l.conn.Endpoint.ID, mediaapi.Stop{By: r.ID})
 	})
 }
 
@@ -129,8 +129,8 @@ func (s *subscribing) latest(ctx context.Context, r Request, p message.Presence,
 func otherWord(ctx context.Context) func(live) error {
 	return func(l live) error {
 		if l.conn.State == control.ConnectionClosed {
-			return l.media.Stop(ctx, l.conn.Endpoint.ID)
+			return l.media.Stop(ctx, l.conn.Endpoint.ID, mediaapi.Stop{By: l.conn.RequestedBy})
 		}
-		return l.media.RequestOffer(ctx, l.conn.Endpoint.ID, mediaapi.RequestOffer{})
+		return l.media.RequestOffer(ctx, l.conn.Endpoint.ID, mediaapi.RequestOffer{By: l.conn.RequestedBy})
 	}
 }

@@ -35,7 +35,7 @@ func (s *subscribing) setSubscriptions(ctx context.Context, r Request, b message
 		if err != nil {
 			return err
 		}
-		wanted := mediaapi.SetSubscriptions{Subscriptions: user.Subscriptions}
+		wanted := mediaapi.SetSubscriptions{Subscriptions: user.Subscriptions, By: user.SubscribedBy}
 		if err := media.SetSubscriptions(ctx, conn.Endpoint.ID, wanted); err != nil {
 			return s.mediaError(ctx, live{sess: sess, user: user, conn: *conn, media: media}, err)
 		}
