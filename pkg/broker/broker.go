@@ -163,8 +163,8 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &p)
 }
 
-// Postpone marks an error that is no fault of the message: what its handler needs is away. The message is tried again for
-// as long as that takes.
+// Postpone marks an error that is no fault of the message: what its handler needs is away. The message is tried again
+// for as long as that takes.
 func Postpone(err error) error { return &postponedError{err} }
 
 // IsPostponed reports whether err was marked by [Postpone].

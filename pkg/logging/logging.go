@@ -32,6 +32,8 @@ const (
 	KeyQueue     = "queue"
 	KeyDuration  = "duration_ms"
 	KeyError     = "error"
+	// KeyDependency is what a process needs: "broker", "database".
+	KeyDependency = "dependency"
 )
 
 // New is a logger that writes one line a record to w.

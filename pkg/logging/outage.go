@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 // parts notice, and however often. Safe for concurrent use.
 type Outage struct {
 	logger *slog.Logger
-	what   string
 
 	mu      sync.Mutex
 	missing map[string]bool // parts that are away
@@ -20,7 +18,7 @@ type Outage struct {
 
 // NewOutage is about what ("broker"), whose parts are not there yet at the start. There is a line when they all are.
 func NewOutage(logger *slog.Logger, what string, parts ...string) *Outage {
-	o := &Outage{logger: logger, what: what, missing: map[string]bool{}}
+	o := &Outage{logger: logger.With(KeyDependency, what), missing: map[string]bool{}}
 	for _, part := range parts {
 		o.missing[part] = true
 	}
@@ -36,7 +34,7 @@ func (o *Outage) Away(part string, reason error) {
 		return
 	}
 	o.since = time.Now()
-	o.logger.Warn(o.what+" is away", KeyError, reason)
+	o.logger.Warn("dependency is away", KeyError, reason)
 }
 
 // There notes that a part is there, again or still.
@@ -55,7 +53,7 @@ func (o *Outage) There(part string) {
 		away = append(away, KeyDuration, time.Since(o.since).Milliseconds())
 	}
 	o.since = time.Time{}
-	o.logger.Log(context.Background(), slog.LevelInfo, o.what+" is there", away...)
+	o.logger.Info("dependency is there", away...)
 }
 
 // Note is [Outage.Away] for an error and [Outage.There] for none, of a part that stands for the whole.

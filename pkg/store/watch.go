@@ -97,8 +97,8 @@ func (w *watcher) follow(ctx context.Context) error {
 var errStreamEnded = errors.New("store: the change stream ended")
 
 // tokenLost reports whether a stream cannot go on where it was, so that everything has to be read anew. The codes are
-// MongoDB's: the log does not reach back so far, or it is another database (restored, say) that cannot read the token, or
-// a change that it cannot give out.
+// MongoDB's: the log does not reach back so far, or it is another database (restored, say) that cannot read the token,
+// or a change that it cannot give out.
 func tokenLost(err error) bool {
 	const historyLost, invalidToken, fatal = 286, 260, 280
 	if errors.Is(err, errStreamEnded) {

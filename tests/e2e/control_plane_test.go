@@ -34,7 +34,7 @@ func TestControlPlane_DiesDuringACall(t *testing.T) {
 			if c.all && f.Store == nil {
 				t.Skip("the database is not ours to stop")
 			}
-			controlOutageOf(t, f, c.all)
+			outlive(t, f, c.all)
 		})
 	}
 }
@@ -57,7 +57,9 @@ func startControl(t *testing.T) *harness.Fleet {
 	return f
 }
 
-func controlOutageOf(t *testing.T, f *harness.Fleet, all bool) {
+// outlive is a call during an outage of the control plane.
+func outlive(t *testing.T, f *harness.Fleet, all bool) {
+	t.Helper()
 	session, err := f.API.CreateSession(t.Context(), "")
 	must(t, err)
 	var users []*harness.User

@@ -52,7 +52,7 @@ func (s *sequence) add(packet []byte) {
 	if !s.started {
 		s.started, s.next = true, number
 	}
-	if int16(number-s.next) < 0 { //nolint:gosec // numbers wrap around, which is what is wanted
+	if int16(number-s.next) < 0 { // they wrap around
 		delete(s.missing, number)
 		return
 	}

@@ -86,8 +86,8 @@ func (b *Broker) Subscribe(
 	o = bounds(o)
 	s := &subscription{
 		queue: queue, options: o, handler: h, consumers: b.consumers, retrier: b.retrier, logger: b.logger,
-		slots: make(chan struct{}, o.Concurrency), stopping: make(chan struct{}), idle: make(chan struct{}), done: make(chan struct{}),
-		held: map[*held]struct{}{},
+		slots: make(chan struct{}, o.Concurrency), held: map[*held]struct{}{},
+		stopping: make(chan struct{}), idle: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.start(ctx, b.forget); err != nil {
 		return nil, wrap(err, "subscribe to", queue)

@@ -18,8 +18,8 @@ const (
 	silence = 2 * time.Second
 )
 
-// pulse asks the broker for a sign of life again and again. A broker that is stopped, or cut off, leaves its connections
-// open: nothing else would tell for a while that it does not work.
+// pulse asks the broker for a sign of life again and again. A broker that is stopped, or cut off, leaves its
+// connections open: nothing else would tell for a while that it does not work.
 type pulse struct {
 	topology *topology
 	outage   *logging.Outage

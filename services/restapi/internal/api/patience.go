@@ -11,8 +11,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// patient is r with the end of the time that its call may take: what cannot be confirmed by then is refused, whatever it
-// is that does not answer. The time that a caller asks to wait comes on top, and the operation sees to it that it is
+// patient is r with the end of the time that its call may take: what cannot be confirmed by then is refused, whatever
+// it is that does not answer. The time that a caller asks to wait comes on top, and the operation sees to it that it is
 // used for nothing else, see [soon]; a stream has no end but only a beginning.
 func patient(r *http.Request, op *huma.Operation) (*http.Request, context.CancelFunc) {
 	if op.Metadata[metadataAccess] == byEvents {

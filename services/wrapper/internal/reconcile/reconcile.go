@@ -90,14 +90,23 @@ func (r *Reconciler) Run(ctx context.Context) {
 		}
 		for _, server := range r.fleet.Servers() {
 			if err := r.server(ctx, server); err != nil && ctx.Err() == nil {
-				r.log.Warn("media server not reconciled, the next round tries again",
+				r.log.Log(ctx, level(err), "media server not reconciled, the next round tries again",
 					slog.String(logging.KeyServer, string(server.ID)), slog.Any(logging.KeyError, err))
 			}
 		}
 		if err := r.negotiations(ctx); err != nil && ctx.Err() == nil {
-			r.log.Warn("negotiations not looked through, the next round goes on", slog.Any(logging.KeyError, err))
+			r.log.Log(ctx, level(err), "negotiations not looked through, the next round goes on",
+				slog.Any(logging.KeyError, err))
 		}
 	}
+}
+
+// level of a failure: of an outage there is a line already.
+func level(err error) slog.Level {
+	if control.CodeOf(err) == control.CodeUnavailable || errors.Is(err, broker.ErrUnavailable) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // server is one round with one server.
