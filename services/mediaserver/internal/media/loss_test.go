@@ -18,6 +18,7 @@ import (
 // lossyConn loses every n-th RTP packet in one direction, first copies and later ones alike.
 type lossyConn struct {
 	net.PacketConn
+	mux      *ice.UDPMuxDefault
 	out, in  int64 // 0: none
 	seen     atomic.Int64
 	dropped  atomic.Int64
@@ -61,10 +62,10 @@ func (c *lossyConn) on(tb testing.TB) func(*webrtc.SettingEngine) {
 		tb.Fatal(err)
 	}
 	c.PacketConn = conn
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c})
-	tb.Cleanup(func() { _ = mux.Close() })
+	c.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c})
+	tb.Cleanup(func() { _ = c.mux.Close() })
 	return func(s *webrtc.SettingEngine) {
-		s.SetICEUDPMux(mux)
+		s.SetICEUDPMux(c.mux)
 		s.SetSRTPReplayProtectionWindow(1024) // as browsers have it
 	}
 }

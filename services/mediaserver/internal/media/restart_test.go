@@ -1,6 +1,8 @@
 package media_test
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -175,4 +177,41 @@ func TestICERestart_OfferHasCandidates(t *testing.T) {
 		}
 		testkit.Eventually(t, func() error { return sub.hasOffers(n + 2) })
 	}
+}
+
+// A client that vanishes and comes back on fresh connections, again and again, costs no more than one that did not.
+func TestComingBack_LeavesNothingBehind(t *testing.T) {
+	const rounds = 10
+	f := newFixture(t)
+	p := f.pipeline(t)
+	pub := newPublisher(t, p, "ann")
+	sub := newSubscriber(t, f, p, "ben", control.Subscriptions{})
+	var first int
+	for n := range rounds {
+		out, in := &lossyConn{}, &lossyConn{}
+		pub.pc = newClientPCWith(t, false, out.on(t))
+		_, sending := pub.track(webrtc.MimeTypeVP8, "cam")
+		id := pub.publish().Streams[0].ID
+		sub.adjust = in.on(t)
+		sub.forget(id)
+		if err := sub.endpoint.RequestOffer(t.Context(), true, false); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, func() error { return sub.receives(id, "video", 5) })
+		out.silenced.Store(true)
+		in.silenced.Store(true)
+		sending.stop()
+		_ = pub.pc.GracefulClose()
+		_ = sub.pc.GracefulClose()
+		_, _ = out.mux.Close(), in.mux.Close()
+		if n == 0 {
+			first = runtime.NumGoroutine()
+		}
+	}
+	testkit.Eventually(t, func() error {
+		if now := runtime.NumGoroutine(); now > first+2 {
+			return fmt.Errorf("%d goroutines after %d rounds, %d after the first", now, rounds, first)
+		}
+		return nil
+	})
 }
