@@ -22,8 +22,9 @@ import (
 const (
 	// life of a key (HTTP API contract).
 	life = 24 * time.Hour
-	// lease is how long one try may take before another is allowed: longer than any POST waits.
-	lease = 15 * time.Second
+	// lease is how long one try may take before another is allowed: longer than any POST waits, and no longer than a
+	// caller likes to wait for a replica that has died.
+	lease = 8 * time.Second
 	// retryAfter is told to a caller whose first try is still being handled.
 	retryAfter = time.Second
 	// storeTimeout bounds storing the answer, for which its caller waits.
