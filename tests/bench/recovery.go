@@ -18,7 +18,7 @@ const (
 	recoveryFrames = 100 * time.Millisecond
 	// recoveryTimeout: media that is not back by then does not come back.
 	recoveryTimeout = 30 * time.Second
-	lookEvery       = 2 * time.Millisecond
+	lookEvery       = 20 * time.Millisecond // arrivals know their own time
 )
 
 // measureRecovery: from the kill of a media server to the first media packet at a subscriber through the next one.
