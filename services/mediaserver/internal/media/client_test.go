@@ -32,9 +32,14 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	server, err := media.NewServer(media.Config{Network: rtc.NetworkConfig{
+	return newFixtureOn(tb, rtc.NetworkConfig{
 		UDPAddress: "127.0.0.1:0", Loopback: true, Disconnected: time.Second, Failed: 2 * time.Second,
-	}}, slog.New(slog.DiscardHandler))
+	})
+}
+
+func newFixtureOn(tb testing.TB, network rtc.NetworkConfig) *fixture {
+	tb.Helper()
+	server, err := media.NewServer(media.Config{Network: network}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

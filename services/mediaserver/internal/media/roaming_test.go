@@ -13,6 +13,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/testkit"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
 // roamingConn is the socket of a client that gets another address under it, as a phone behind a NAT that has forgotten
@@ -116,7 +117,18 @@ func (c *roamingConn) on(tb testing.TB) func(*webrtc.SettingEngine) {
 // A client whose address changes goes on without a word of signalling, whichever side of ICE it is, and nobody notices
 // more than a gap.
 func TestRoaming_MediaFollowsTheClient(t *testing.T) {
-	f := newFixture(t)
+	for name, lite := range map[string]bool{"full ICE": false, "ICE-lite": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits, mostly
+			followClients(t, newFixtureOn(t, rtc.NetworkConfig{
+				UDPAddress: "127.0.0.1:0", Loopback: true, Lite: lite, Disconnected: time.Second, Failed: 2 * time.Second,
+			}))
+		})
+	}
+}
+
+func followClients(t *testing.T, f *fixture) {
+	t.Helper()
 	p := f.pipeline(t)
 	out, in := newRoamingConn(t), newRoamingConn(t)
 	pub := newPublisher(t, p, "ann")
