@@ -3,6 +3,7 @@ package session_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,7 +42,10 @@ func TestWrapper_DiesAtEveryStep(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			h := newTheatre(t)
 			want, steps := h.undisturbed(p, nil)
-			for at := range steps {
+			for at, step := range steps {
+				if at > 0 && strings.HasPrefix(step, "before") {
+					continue // as after the one before it
+				}
 				s := h.newStage()
 				s.begin(p)
 				d := p.letter(s).delivery(t)
@@ -78,7 +82,10 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 			h := newTheatre(t)
 			want, _ := h.undisturbed(p, next(p))
 			_, steps := h.undisturbed(p, nil)
-			for at := range steps {
+			for at, step := range steps {
+				if strings.HasPrefix(step, "after") {
+					continue // it may as well have read what it reads before the next
+				}
 				s := h.newStage()
 				s.begin(p)
 				d := p.letter(s).delivery(t)
@@ -126,14 +133,14 @@ func (s *stage) mend() {
 	}
 }
 
-// undisturbed is what a play leaves behind when nobody dies, and how many steps it has.
-func (h *theatre) undisturbed(p play, next []letter) (outcome map[string]any, steps int) {
+// undisturbed is what a play leaves behind when nobody dies, and its steps.
+func (h *theatre) undisturbed(p play, next []letter) (outcome map[string]any, steps []string) {
 	h.tb.Helper()
 	s := h.newStage()
 	s.begin(p)
 	h.fate.Live(fate.Never, fate.Die)
 	must(h.tb, s.mortal.Handle(s.ctx, p.letter(s).delivery(h.tb)))
-	steps = len(h.fate.Over())
+	steps = h.fate.Over()
 	s.settle()
 	s.deliver(next...)
 	s.mend()
