@@ -13,12 +13,9 @@ import (
 func (w *world) subscribeEvent(p message.Presence) message.EndpointEvent {
 	w.tb.Helper()
 	sess := w.session()
-	conn := sess.Connection(p.User, control.Subscribe)
-	if conn == nil {
-		w.tb.Fatalf("%s has no subscribe connection", p.User)
-	}
 	return message.EndpointEvent{
-		Presence: p, Kind: control.Subscribe, Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Endpoint: conn.Endpoint.ID,
+		Presence: p, Kind: control.Subscribe, Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID,
+		Endpoint: sess.Connection(p.User, control.Subscribe).Endpoint.ID,
 	}
 }
 
