@@ -83,6 +83,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	w.token = stream.ResumeToken()
 	for stream.Next(ctx) {
 		if err := w.apply(stream.Current); err != nil {
+			w.token = nil // it would come again and again; what it is about is read with everything
 			return err
 		}
 		w.token = stream.ResumeToken()
