@@ -24,6 +24,9 @@ type mailbox struct {
 	gate    sync.RWMutex
 	closed  bool
 	closing chan struct{} // closed together with setting closed
+
+	left    chan struct{} // closed when Close has said goodbye, answered or not
+	leaving sync.Once
 }
 
 // Deliveries implements [broker.Mailbox].
@@ -32,6 +35,7 @@ func (m *mailbox) Deliveries() <-chan broker.MailboxDelivery { return m.deliveri
 // Close implements [broker.Mailbox].
 func (m *mailbox) Close() error {
 	m.shut()
+	defer m.leaving.Do(func() { close(m.left) })
 	// A broker that does not say goodbye has everything back when it notices that the channel is closed.
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
 	defer cancel()
@@ -62,12 +66,29 @@ func (m *mailbox) ack(d *amqp091.Delivery) error {
 // run passes deliveries on until the mailbox is closed or lost.
 func (m *mailbox) run() {
 	defer close(m.deliveries)
-	for d := range m.source {
-		message, _ := decode(&d)
+	for {
 		select {
-		case m.deliveries <- broker.MailboxDelivery{Message: message, Ack: func() error { return m.ack(&d) }}:
-		case <-m.closing:
+		case d, ok := <-m.source:
+			if !ok {
+				return
+			}
+			m.pass(&d)
+		case <-m.left:
+			m.calls.Go(func() {
+				for range m.source { // ends with the channel, or with the connection of a broker that does not answer
+					continue
+				}
+			})
+			return
 		}
+	}
+}
+
+func (m *mailbox) pass(d *amqp091.Delivery) {
+	message, _ := decode(d)
+	select {
+	case m.deliveries <- broker.MailboxDelivery{Message: message, Ack: func() error { return m.ack(d) }}:
+	case <-m.closing:
 	}
 }
 
@@ -136,7 +157,7 @@ func (b *mailboxes) start(ctx context.Context, l *mailboxLink, queue string, pre
 	}
 	return &mailbox{
 		channel: ch, source: deliveries, deliveries: make(chan broker.MailboxDelivery), closing: make(chan struct{}),
-		calls: b.calls, link: l,
+		left: make(chan struct{}), calls: b.calls, link: l,
 	}, nil
 }
 

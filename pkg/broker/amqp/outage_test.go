@@ -87,6 +87,10 @@ func testSilent(t *testing.T, node *rabbit.Node) {
 	if err := b.Send(t.Context(), queue, broker.Message{ID: control.NewID()}); err != nil {
 		t.Fatal(err)
 	}
+	mailbox, err := b.OpenMailbox(t.Context(), queue, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = node.Resume() })
 	for _, step := range []struct {
 		freeze func() error
@@ -114,6 +118,14 @@ func testSilent(t *testing.T, node *rabbit.Node) {
 		cancel()
 	}
 	begun := time.Now()
+	_ = mailbox.Close() // nobody answers
+	for range mailbox.Deliveries() {
+		continue
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("closing a mailbox took %s", took)
+	}
+	begun = time.Now()
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
