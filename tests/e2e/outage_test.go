@@ -65,6 +65,7 @@ func outage(t *testing.T, gone dependency) {
 	victim := newVictim(t)
 	expectMedia(t, users...)
 	talk := startTalking(users[0])
+	making := startMaking(t)
 	talk.waitForMore(t)
 	poll := startPoll(t, waiting)
 	missing := countMissing(users)
@@ -93,6 +94,7 @@ func outage(t *testing.T, gone dependency) {
 	t.Logf("joins and offers worked %s after the %s was back", time.Since(began), gone.name)
 	talk.waitForMore(t)
 	want := talk.stop()
+	making.expectMade(t)
 	testkit.Eventually(t, func() error { return arrived(want, numbers(users[1], "ann")) })
 	expectMedia(t, users...)
 	if lost := countMissing(users) - missing; lost > 0 {
