@@ -106,6 +106,19 @@ func examine(t *testing.T) doctor.Report {
 	return report
 }
 
+// operate runs the operator's program and checks its exit status.
+func operate(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	status, stdout, stderr, err := fleet.Operator(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status != want {
+		t.Fatalf("orkestro %v: status %d, want %d:\n%s%s", args, status, want, stdout, stderr)
+	}
+	return stdout
+}
+
 // newSession makes a session that is closed at the end of the test.
 func newSession(t *testing.T) string {
 	t.Helper()

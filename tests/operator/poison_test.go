@@ -42,8 +42,33 @@ func TestPoison(t *testing.T) {
 		"failing": {maxAttempts, "exists with other settings"},
 	})
 	expectMedia(t, ann, ben)
+	expectReplay(t, b, session, cursed.Name)
 	if _, err := joinAs(t, session, "late").say(t.Context(), "all is well"); err != nil {
 		t.Error(err)
+	}
+}
+
+// expectReplay takes the cause of a failure away and has the message handled after all, as an operator does.
+func expectReplay(t *testing.T, b broker.Broker, session, cause string) {
+	t.Helper()
+	if listed := operate(t, 0, "dead", "ls"); !strings.Contains(listed, "failing") || !strings.Contains(listed, session) {
+		t.Errorf("dead ls:\n%s", listed)
+	}
+	if err := b.DeleteQueue(t.Context(), cause); err != nil {
+		t.Fatal(err)
+	}
+	operate(t, 0, "dead", "replay", "failing")
+	st := openStore(t)
+	testkit.Eventually(t, func() error {
+		sess, err := st.Sessions.Get(t.Context(), control.SessionID(session))
+		if err == nil && (sess.User("cursed") == nil || dead(t, b) != 3) {
+			err = fmt.Errorf("%d users, %d dead letters", len(sess.Users), dead(t, b))
+		}
+		return err
+	})
+	operate(t, 0, "dead", "drop", "--all")
+	if got := dead(t, b); got != 0 {
+		t.Errorf("%d dead letters are left", got)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/orkestro/orkestro/services/restapi/internal/request"
 )
 
-// syncBehind asks for a sync for each of these users, who are reading, that lost messages while its queue was full. It is
-// asked for again until the mark is gone: the queue may still be full.
+// syncBehind asks for a sync for each of these users, who are reading, that lost messages while its queue was full. It
+// is asked for again until the mark is gone: the queue may still be full.
 func (r *replica) syncBehind(ctx context.Context, reading []store.UserKey) error {
 	behind, err := r.store.Presence.Behind(ctx, reading)
 	if err != nil {
