@@ -103,7 +103,7 @@ func (b *bench) call(ctx context.Context, frames time.Duration) ([]*harness.User
 	}
 	var users []*harness.User
 	for _, id := range []string{"ann", "ben"} {
-		u, err := harness.NewUserSending(ctx, b.fleet.API, session, id, frames)
+		u, err := harness.NewThriftyUser(ctx, b.fleet.API, session, id, frames)
 		if err != nil {
 			return users, err
 		}

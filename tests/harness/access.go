@@ -68,7 +68,7 @@ func (a *Access) connect() (*webrtc.PeerConnection, error) {
 	l.home = l.socket.LocalAddr()
 	l.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: l})
 	a.lines = append(a.lines, l)
-	return newPeerConnection(func(s *webrtc.SettingEngine) { s.SetICEUDPMux(l.mux) })
+	return newPeerConnection((*webrtc.MediaEngine).RegisterDefaultCodecs, func(s *webrtc.SettingEngine) { s.SetICEUDPMux(l.mux) })
 }
 
 // line is the socket that a connection believes to have.

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -18,10 +19,12 @@ const frameBytes = 400
 
 // NewPeerConnection is a client's connection on the loopback interface.
 func NewPeerConnection() (*webrtc.PeerConnection, error) {
-	return newPeerConnection(func(*webrtc.SettingEngine) {})
+	return newPeerConnection((*webrtc.MediaEngine).RegisterDefaultCodecs, func(*webrtc.SettingEngine) {})
 }
 
-func newPeerConnection(adjust func(*webrtc.SettingEngine)) (*webrtc.PeerConnection, error) {
+func newPeerConnection(
+	register func(*webrtc.MediaEngine) error, adjust func(*webrtc.SettingEngine),
+) (*webrtc.PeerConnection, error) {
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
@@ -29,11 +32,25 @@ func newPeerConnection(adjust func(*webrtc.SettingEngine)) (*webrtc.PeerConnecti
 	settings.SetIPFilter(ofFleet)
 	adjust(&settings)
 	codecs := &webrtc.MediaEngine{}
-	if err := codecs.RegisterDefaultCodecs(); err != nil {
+	if err := register(codecs); err != nil {
 		return nil, err
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(codecs), webrtc.WithSettingEngine(settings)).
 		NewPeerConnection(webrtc.Configuration{})
+}
+
+// registerOurCodecs registers those of the generated media, with the feedback and the payload types that Pion gives them.
+func registerOurCodecs(codecs *webrtc.MediaEngine) error {
+	feedback := []webrtc.RTCPFeedback{
+		{Type: "goog-remb"}, {Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"},
+	}
+	video := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: feedback}
+	audio := webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+	}
+	return errors.Join(
+		codecs.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: video, PayloadType: 96}, webrtc.RTPCodecTypeVideo),
+		codecs.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: audio, PayloadType: 111}, webrtc.RTPCodecTypeAudio))
 }
 
 // ofFleet reports whether an address leads to a fleet: every other is one more candidate that each connection of every

@@ -20,7 +20,7 @@ func (u *User) connect() (*webrtc.PeerConnection, error) {
 	if u.access != nil {
 		return u.access.connect()
 	}
-	return NewPeerConnection()
+	return newPeerConnection(u.codecs, func(*webrtc.SettingEngine) {})
 }
 
 // Freeze stops the client until the returned function is called: it neither polls nor answers, as a page that sleeps or

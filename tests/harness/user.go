@@ -33,6 +33,7 @@ type User struct {
 	api      *API
 	inbox    *Inbox
 	source   *source
+	codecs   func(*webrtc.MediaEngine) error // registers those that it knows
 	arrivals *arrivals
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -71,13 +72,19 @@ func Join(tb testing.TB, api *API, session, id string) *User {
 
 // NewUser brings a user into session, insisting, and starts its client, which Close ends; ctx is for joining only.
 func NewUser(ctx context.Context, api *API, session, id string) (*User, error) {
-	return NewUserSending(ctx, api, session, id, frameInterval)
+	return newUser(ctx, api, session, id, frameInterval, (*webrtc.MediaEngine).RegisterDefaultCodecs)
 }
 
-// NewUserSending is NewUser for one whose tracks have a frame every so often, so that many of them leave the machine
-// some time for the fleet.
-func NewUserSending(
+// NewThriftyUser is NewUser for one of many, who leave the machine some time for the fleet: its tracks have a frame
+// every so often, and it knows no codecs but theirs.
+func NewThriftyUser(
 	ctx context.Context, api *API, session, id string, every time.Duration,
+) (*User, error) {
+	return newUser(ctx, api, session, id, every, registerOurCodecs)
+}
+
+func newUser(
+	ctx context.Context, api *API, session, id string, every time.Duration, codecs func(*webrtc.MediaEngine) error,
 ) (*User, error) {
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
@@ -95,7 +102,7 @@ func NewUserSending(
 	u := &User{
 		Session: session, ID: id, Token: joined.Token,
 		api: api, inbox: NewInbox(api, session, id, joined.Token),
-		source: source, seen: map[string]bool{}, arrivals: newArrivals(), cancel: cancel, epoch: joined.Epoch,
+		source: source, codecs: codecs, seen: map[string]bool{}, arrivals: newArrivals(), cancel: cancel, epoch: joined.Epoch,
 	}
 	u.running.Go(func() { u.source.run(ctx) })
 	u.running.Go(func() { u.loop(ctx) })
