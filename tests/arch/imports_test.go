@@ -14,10 +14,13 @@ var allowed = map[string][]string{
 	"pkg/broker":      {},
 	"pkg/store":       {"pkg/control", "pkg/logging"},
 	"pkg/mediaclient": {"pkg/control", "pkg/mediaapi", "pkg/jsonrpc", "pkg/logging"},
-	"pkg/jsonrpc":     {},
-	"pkg/logging":     {},
-	"pkg/health":      {},
-	"pkg/buildinfo":   {},
+	"pkg/doctor": {
+		"pkg/control", "pkg/message", "pkg/broker", "pkg/mediaapi", "pkg/mediaclient", "pkg/store",
+	},
+	"pkg/jsonrpc":   {},
+	"pkg/logging":   {},
+	"pkg/health":    {},
+	"pkg/buildinfo": {},
 }
 
 // testCode is where code for tests lives outside of _test.go files.
