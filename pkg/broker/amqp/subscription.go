@@ -85,7 +85,8 @@ func (s *subscription) Close(ctx context.Context) error {
 	}
 }
 
-// awaitHandlers closes idle once all slots are taken: no handler runs then, and none begins any more. It ends with them.
+// awaitHandlers closes idle once all slots are taken: no handler runs then, and none begins any more. It ends with
+// them.
 func (s *subscription) awaitHandlers() {
 	for range cap(s.slots) {
 		s.slots <- struct{}{}
