@@ -98,7 +98,7 @@ func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (
 func (s *publishing) storeStreams(
 	ctx context.Context, r Request, l live, seq int64, published []mediaapi.PublishedStream, base string,
 ) error {
-	next, removed := changedStreams(*l.user, published, base)
+	next, removed := changedStreams(*l.user, published, base, r.ID)
 	for _, stream := range removed {
 		if err := s.announceRemoved(ctx, r, l.sess, stream); err != nil {
 			return err

@@ -404,21 +404,39 @@ func TestPause_TheLaterRequestCounts(t *testing.T) {
 	w.publish(a, 1, "offer cam:audio,video")
 	stream := w.session().User("a").Streams[0].ID
 	w.told("a")
-	must(t, w.service[0].PauseStream(w.ctx, request("2"), message.PauseStream{
+	must(t, w.service[0].PauseStream(w.ctx, request("q2"), message.PauseStream{
 		Presence: a, Stream: stream, Paused: true, Kinds: []string{"video"},
 	}))
-	must(t, w.service[1].PauseStream(w.ctx, request("1"), message.PauseStream{Presence: a, Stream: stream}))
+	must(t, w.service[1].PauseStream(w.ctx, request("q1"), message.PauseStream{Presence: a, Stream: stream}))
 	wantTypes(t, w.told("a"), "stream-updated", "stream-updated") // the second tells of the first again: it may have been late
 	got := w.session().User("a").Streams[0]
 	if cmp.Diff(got.PausedKinds, []string{"video"}) != "" || got.State != control.StreamActive {
 		t.Fatalf("got %+v", got)
 	}
-	must(t, w.service[0].PauseStream(w.ctx, request("3"), message.PauseStream{Presence: a, Stream: stream, Paused: true}))
+	must(t, w.service[0].PauseStream(w.ctx, request("q3"), message.PauseStream{Presence: a, Stream: stream, Paused: true}))
 	if got := w.session().User("a").Streams[0]; got.State != control.StreamPaused {
 		t.Fatalf("got %+v", got)
 	}
-	err := w.service[0].PauseStream(w.ctx, request("4"), message.PauseStream{Presence: a, Stream: "other"})
+	err := w.service[0].PauseStream(w.ctx, request("q4"), message.PauseStream{Presence: a, Stream: "other"})
 	wantCode(t, err, control.CodeNotFound)
+}
+
+// TestPause_OlderThanTheStream has a request to pause, delayed, handled when the stream was stopped and published again:
+// it was about the stream before.
+func TestPause_OlderThanTheStream(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	w.publish(a, 1, "offer cam:audio,video")
+	stream := w.session().User("a").Streams[0].ID
+	must(t, w.service[0].Unpublish(w.ctx, request("publish-a-1-stop"), message.Unpublish{Presence: a, UpTo: 1}))
+	w.publish(a, 2, "offer cam:audio,video")
+	must(t, w.service[1].PauseStream(w.ctx, request("publish-a-1-pause"), message.PauseStream{
+		Presence: a, Stream: stream, Paused: true,
+	}))
+	if got := w.session().User("a").Streams[0]; got.State != control.StreamActive {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestSubscribe(t *testing.T) {

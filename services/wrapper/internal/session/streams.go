@@ -12,9 +12,10 @@ import (
 )
 
 // changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids
-// of the messages about what it changed are made of it. Streams of an earlier join count as gone.
+// of the messages about what it changed are made of it. Streams of an earlier join count as gone. A new stream counts as
+// set by this request: one to pause it that is older was about a stream before it under the same id.
 func changedStreams(
-	user control.User, published []mediaapi.PublishedStream, base string,
+	user control.User, published []mediaapi.PublishedStream, base, request string,
 ) (next, removed []control.Stream) {
 	next = make([]control.Stream, 0, len(published))
 	for _, p := range published {
@@ -22,7 +23,7 @@ func changedStreams(
 		if i < 0 {
 			next = append(next, control.Stream{
 				ID: p.ID, User: user.ID, Kinds: p.Kinds, State: control.StreamActive, PausedKinds: []string{},
-				Join: user.Join, Added: addedID(base, p.ID),
+				Join: user.Join, Added: addedID(base, p.ID), PausedBy: request,
 			})
 			continue
 		}
