@@ -12,8 +12,8 @@ import (
 )
 
 // changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids
-// of the messages about what it changed are made of it. Streams of an earlier join count as gone. A new stream counts as
-// set by this request: one to pause it that is older was about a stream before it under the same id.
+// of the messages about what it changed are made of it. Streams of an earlier join count as gone. A new stream counts
+// as set by this request: one to pause it that is older was about a stream before it under the same id.
 func changedStreams(
 	user control.User, published []mediaapi.PublishedStream, base, request string,
 ) (next, removed []control.Stream) {
