@@ -23,6 +23,10 @@ const (
 	// unroutableTries is how often a queue that is not there is tried, over some five seconds: a broker that has lost it
 	// gets it again from a Wrapper, and only the queue of a session that has ended stays away.
 	unroutableTries = 8
+	// passing is how long an endpoint that is connecting may take before that is news: who connects within it is told
+	// only that it has, which halves the events of a join. Chosen: longer than a handshake on a busy machine, shorter than
+	// a person takes to wonder.
+	passing = 2 * time.Second
 )
 
 // Sender puts a message on a queue: [broker.Publisher].
@@ -48,9 +52,15 @@ type Events struct {
 type backlog struct {
 	endpoint string
 	queue    string
-	messages []broker.Message
+	messages []outgoing
 	failures int
 	held     bool // by a sender, or waiting for the next try
+}
+
+// outgoing is a message that is to be sent, at once or if nothing takes its place until then.
+type outgoing struct {
+	broker.Message
+	at time.Time
 }
 
 // NewEvents makes an empty outbox; Run empties it.
@@ -71,7 +81,7 @@ func (e *Events) OnEvent(event media.Event) {
 		return
 	}
 	about.Epoch, about.Pipeline, about.Endpoint = pipeline.Epoch(), pipeline.ID(), event.Object.ID()
-	var m broker.Message
+	m := outgoing{at: event.Time}
 	switch data := event.Data.(type) {
 	case media.OfferCreated:
 		m.Type = message.TypeMediaOffer
@@ -79,6 +89,9 @@ func (e *Events) OnEvent(event media.Event) {
 	case media.EndpointStateChanged:
 		m.Type = message.TypeMediaState
 		m.Body = encode(message.MediaState{EndpointEvent: about, Number: data.Number, State: data.State})
+		if data.State == control.ConnectionConnecting {
+			m.at = event.Time.Add(passing)
+		}
 	default:
 		return
 	}
@@ -110,7 +123,7 @@ func encode(event any) []byte {
 }
 
 // add queues a message; an unsent one of the same type and endpoint is void by now and goes.
-func (e *Events) add(endpoint, queue string, m broker.Message) {
+func (e *Events) add(endpoint, queue string, m outgoing) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	b, found := e.backlogs[endpoint]
@@ -120,12 +133,12 @@ func (e *Events) add(endpoint, queue string, m broker.Message) {
 	}
 	b.put(m)
 	if !b.held {
-		e.readyLocked(b)
+		e.offerLocked(b)
 	}
 }
 
 // put appends m and takes an older message of its type out, unless that may be on its way.
-func (b *backlog) put(m broker.Message) {
+func (b *backlog) put(m outgoing) {
 	first := 0
 	if b.held {
 		first = 1
@@ -137,6 +150,23 @@ func (b *backlog) put(m broker.Message) {
 		}
 	}
 	b.messages = append(kept, m)
+}
+
+// offerLocked gives a backlog to the senders, or does so when its first message is due. It needs e.mu.
+func (e *Events) offerLocked(b *backlog) {
+	wait := time.Until(b.messages[0].at)
+	if wait <= 0 || len(b.messages) > 1 {
+		e.readyLocked(b)
+		return
+	}
+	b.held = false
+	time.AfterFunc(wait, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.backlogs[b.endpoint] == b && !b.held && time.Until(b.messages[0].at) <= 0 {
+			e.readyLocked(b)
+		}
+	})
 }
 
 // readyLocked needs e.mu.
@@ -186,7 +216,7 @@ func (e *Events) send(ctx context.Context, b *backlog) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	e.mu.Lock()
-	m := b.messages[0]
+	m := b.messages[0].Message
 	e.mu.Unlock()
 	return e.sender.Send(ctx, b.queue, m)
 }
@@ -214,7 +244,7 @@ func (e *Events) finish(ctx context.Context, b *backlog, err error) {
 		})
 	case len(b.messages) > 1:
 		b.failures, b.messages = 0, b.messages[1:]
-		e.readyLocked(b)
+		e.offerLocked(b)
 	default:
 		delete(e.backlogs, b.endpoint)
 	}

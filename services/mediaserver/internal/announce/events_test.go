@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -108,9 +110,13 @@ func offered(o media.Object, seq int64) media.Event {
 }
 
 func changed(o media.Object, number int64) media.Event {
+	return changedTo(o, number, control.ConnectionConnected)
+}
+
+func changedTo(o media.Object, number int64, state control.ConnectionState) media.Event {
 	return media.Event{
 		Object: o, Type: media.EventEndpointStateChanged,
-		Data: media.EndpointStateChanged{Number: number, State: control.ConnectionConnected}, Time: time.Now(),
+		Data: media.EndpointStateChanged{Number: number, State: state}, Time: time.Now(),
 	}
 }
 
@@ -228,5 +234,40 @@ func TestEvents_IgnoreWhatIsNotOfTheFleet(t *testing.T) {
 	events.OnEvent(offered(endpoint(t, server, "mine"), 1))
 	if sent := s.wait(t, 1); sent[0].User != "mine" {
 		t.Errorf("sent %+v", sent)
+	}
+}
+
+// That an endpoint connects is told when it takes long, or when it has something else to tell.
+func TestEvents_ConnectingIsNewsWhenItLasts(t *testing.T) {
+	server := newServer(t)
+	quick, slow, busy := endpoint(t, server, "quick"), endpoint(t, server, "slow"), endpoint(t, server, "busy")
+	synctest.Test(t, func(t *testing.T) {
+		s := &sender{}
+		events := run(t, s)
+		for _, e := range []media.Object{quick, slow, busy} {
+			events.OnEvent(changedTo(e, 1, control.ConnectionConnecting))
+		}
+		time.Sleep(time.Second)
+		events.OnEvent(changed(quick, 2))
+		events.OnEvent(offered(busy, 1))
+		synctest.Wait()
+		expectSent(t, s, map[string][]int64{"quick": {2}, "busy": {1, 1}})
+		time.Sleep(10 * time.Second)
+		events.OnEvent(changed(slow, 2))
+		synctest.Wait()
+		expectSent(t, s, map[string][]int64{"quick": {2}, "busy": {1, 1}, "slow": {1, 2}})
+	})
+}
+
+// expectSent compares the numbers of what was sent, by user.
+func expectSent(t *testing.T, s *sender, want map[string][]int64) {
+	t.Helper()
+	got := map[string][]int64{}
+	_, sent := s.look()
+	for _, m := range sent {
+		got[m.User] = append(got[m.User], seq(t, m))
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
 	}
 }
