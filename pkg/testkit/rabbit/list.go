@@ -45,7 +45,7 @@ func (n *Node) Exchanges(ctx context.Context) ([]string, error) {
 
 func (n *Node) list(ctx context.Context, what string, columns ...string) ([]string, error) {
 	args := append([]string{"--quiet", "--no-table-headers", "-n", n.name(), what}, columns...)
-	command := exec.CommandContext(ctx, control, args...)
+	command := exec.CommandContext(ctx, control, args...) //nolint:gosec // RabbitMQ's own tool, at its own place
 	command.Env = n.environment()
 	command.Dir = n.dir
 	out, err := command.Output()
