@@ -92,7 +92,7 @@ type Publisher interface {
 // delay; after SubscribeOptions.MaxAttempts tries, or at once when the error is [Permanent], it goes to the dead-letter
 // queue with the error's text as reason. So does, untried, a message that was lost with its consumers that often. Tries
 // that end with a [Postpone]d error do not count. A handler must be idempotent by message id; its context ends when the
-// subscription is closed and cannot wait any longer.
+// subscription is closed and cannot wait any longer, and when the delivery is lost: somebody else gets it then.
 type Handler func(ctx context.Context, d Delivery) error
 
 // SubscribeOptions bounds a subscription.

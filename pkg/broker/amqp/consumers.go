@@ -27,12 +27,14 @@ type sharedChannel struct {
 	turn      chan struct{}
 	consumers int              // guarded by consumers.mu; counts those that are about to start, too
 	channel   *amqp091.Channel // set by the first holder of turn
+	lost      context.Context  //nolint:containedctx // ends with channel, and is set with it
 }
 
 // consumer is one running consumer. deliveries is closed when it ends for whatever reason.
 type consumer struct {
 	shared     *sharedChannel
 	channel    *amqp091.Channel
+	lost       context.Context //nolint:containedctx // ends with channel
 	tag        string
 	deliveries <-chan amqp091.Delivery
 }
@@ -78,7 +80,7 @@ func (c *consumers) startOn(
 	if err != nil {
 		return nil, err
 	}
-	return &consumer{shared: shared, channel: ch, tag: tag, deliveries: deliveries}, nil
+	return &consumer{shared: shared, channel: ch, lost: shared.lost, tag: tag, deliveries: deliveries}, nil
 }
 
 // stop ends a consumer: no more is delivered, and deliveries is closed after what has arrived.
@@ -119,7 +121,13 @@ func (c *consumers) leave(shared *sharedChannel) {
 }
 
 func (c *consumers) opened(shared *sharedChannel, ch *amqp091.Channel) {
+	lost, lose := context.WithCancel(context.Background())
+	closed := ch.NotifyClose(make(chan *amqp091.Error, 1))
+	c.calls.Go(func() {
+		<-closed
+		lose()
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	shared.channel = ch
+	shared.channel, shared.lost = ch, lost
 }

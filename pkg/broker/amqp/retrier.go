@@ -23,8 +23,12 @@ type retrier struct {
 	logger      *slog.Logger
 }
 
-// handle tries a delivery of s once and settles it.
+// handle tries a delivery of s once and settles it. One that is lost meanwhile is left to who gets it next: ctx ends
+// with it.
 func (r *retrier) handle(ctx context.Context, s *subscription, h *held) {
+	if h.lost() {
+		return
+	}
 	m, attempts := decode(&h.delivery)
 	limit := s.options.MaxAttempts
 	if h.delivery.Redelivered {
@@ -42,6 +46,8 @@ func (r *retrier) handle(ctx context.Context, s *subscription, h *held) {
 	switch {
 	case err == nil:
 		h.ack()
+	case h.lost():
+		r.logger.Debug("message lost with its channel", logging.KeyQueue, s.queue, logging.KeyRequest, m.ID)
 	case attempt.GiveUp(err, attempts, limit):
 		r.giveUp(ctx, s, h, m, attempts+1, err)
 	default:
@@ -55,7 +61,7 @@ func (r *retrier) retry(ctx context.Context, s *subscription, h *held, m broker.
 	r.logger.Log(ctx, attempt.Level(err, attempts), "message failed, trying again",
 		logging.KeyQueue, s.queue, logging.KeyRequest, m.ID, logging.KeyType, m.Type,
 		"attempts", tries, logging.KeyError, err)
-	if !sleep(s.stopping, delay) || r.move(ctx, s.queue, m, tries) != nil {
+	if !sleep(s.stopping, delay) || h.lost() || r.move(ctx, s.queue, m, tries) != nil {
 		h.requeue() // the broker marks it as redelivered, which counts as well
 		return
 	}

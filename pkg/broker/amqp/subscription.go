@@ -39,8 +39,13 @@ type subscription struct {
 // held is a delivery that is being handled. It is settled once, by its handler or by a Close that cannot wait.
 type held struct {
 	delivery amqp091.Delivery
+	from     *consumer
 	settle   sync.Once
 }
+
+// lost reports whether the channel of the delivery is gone. It cannot be settled any more then: the broker gives it out
+// again, and perhaps has.
+func (h *held) lost() bool { return h.from.channel.IsClosed() }
 
 // Errors of settling are ignored: they mean that the channel is gone, and the broker gives the message out again.
 func (h *held) ack()     { h.settle.Do(func() { _ = h.delivery.Ack(false) }) }
@@ -125,7 +130,7 @@ func (s *subscription) abandon(ctx context.Context) error {
 func (s *subscription) run(ctx context.Context, next *consumer) {
 	for next != nil {
 		for d := range next.deliveries {
-			s.begin(ctx, d)
+			s.begin(ctx, &held{delivery: d, from: next})
 		}
 		if s.detach() != nil { // not ended by Close
 			s.consumers.leave(next.shared)
@@ -135,8 +140,7 @@ func (s *subscription) run(ctx context.Context, next *consumer) {
 }
 
 // begin starts a handler, or gives the delivery back when the subscription is stopping.
-func (s *subscription) begin(ctx context.Context, d amqp091.Delivery) {
-	h := &held{delivery: d}
+func (s *subscription) begin(ctx context.Context, h *held) {
 	select {
 	case <-s.stopping:
 		h.requeue()
@@ -153,6 +157,9 @@ func (s *subscription) begin(ctx context.Context, d amqp091.Delivery) {
 	s.handlers.Go(func() {
 		defer func() { <-s.slots }()
 		defer s.drop(h)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(h.from.lost, cancel)() //nolint:contextcheck // it may end for either reason
 		s.retrier.handle(ctx, s, h)
 	})
 }
