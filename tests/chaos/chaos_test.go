@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
-	"github.com/orkestro/orkestro/tests/harness"
 )
 
 // The short run is always the same plan.
@@ -22,9 +22,8 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a whole fleet")
 	}
-	err := run(t.Context(), "chaos-test", makePlan(seed, troubles, kinds(), longest), t.Output())
-	missing := errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" || errors.Is(err, harness.ErrNoNamespaces)
-	if missing {
+	err := run(t.Context(), "chaos-test", order{seed, troubles, kinds(), longest}, t.Output())
+	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -32,11 +31,20 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// TestKinds_WithoutHosts has all that can be done to a fleet that is not isolated stay.
+func TestKinds_WithoutHosts(t *testing.T) {
+	left := slices.DeleteFunc(kinds(), kind.cutsOff)
+	if want := len(kinds()) - len(only("cut off")); len(left) != want || slices.ContainsFunc(left, kind.cutsOff) {
+		t.Errorf("%q, want %d", left, want)
+	}
+}
+
 // TestPlan has the same seed give the same plan, and a plan give every kind.
 func TestPlan(t *testing.T) {
 	seen := map[kind]bool{}
-	again := makePlan(7, 40, kinds(), time.Minute)
-	for i, s := range makePlan(7, 40, kinds(), time.Minute) {
+	o := order{seed: 7, n: 40, of: kinds(), longest: time.Minute}
+	again := o.plan()
+	for i, s := range o.plan() {
 		if s.String() != again[i].String() {
 			t.Errorf("%s, and then %s", s, again[i])
 		}

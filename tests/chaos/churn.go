@@ -77,8 +77,8 @@ func (s *shortLife) live(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"rejoin of the publisher", func(context.Context) error { return s.tell(s.members(0).Rejoin) }},
-		{"rejoin of the receiver", func(context.Context) error { return s.tell(s.members(1).Rejoin) }},
+		{"rejoin of the publisher", func(context.Context) error { return s.tell(s.members(0).rejoin) }},
+		{"rejoin of the receiver", func(context.Context) error { return s.tell(s.members(1).rejoin) }},
 		{"publishing again", func(context.Context) error {
 			err := s.tell(s.members(0).Unpublish)
 			s.members(0).Publish()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -29,16 +30,17 @@ func main() {
 	_, _ = fmt.Printf("seed %d, %d troubles\n", *seed, *n)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, "chaos", makePlan(*seed, *n, of, *longest), os.Stdout); err != nil {
+	if err := run(ctx, "chaos", order{seed: *seed, n: *n, of: of, longest: *longest}, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		cancel()
 		os.Exit(1)
 	}
 }
 
-// run does what is planned, and is an error if anything was found. Its log and report go to out, the logs of the fleet to
-// artifacts/<name>. Errors: those of [harness.Start].
-func run(ctx context.Context, name string, plan []step, out io.Writer) (err error) {
+// run plans and does what was ordered, and is an error if anything was found. Its log and report go to out, the logs of
+// the fleet to artifacts/<name>. Where nothing can be cut off, the plan is one without that. Errors: those of
+// [harness.Start].
+func run(ctx context.Context, name string, o order, out io.Writer) (err error) {
 	fleet, err := harness.Start(ctx, name, harness.Options{RestAPIs: 2, Wrappers: 3, MediaServers: 3, Isolated: true})
 	if err != nil {
 		return err
@@ -54,6 +56,13 @@ func run(ctx context.Context, name string, plan []step, out io.Writer) (err erro
 	defer func() { _ = st.Close(context.WithoutCancel(ctx)) }()
 	w := &world{fleet: fleet, store: st, out: out}
 	fleet.API.Observe(w.attempt)
+	if !fleet.Isolated() {
+		w.say("nothing is cut off: %v", harness.ErrNoNamespaces)
+		if o.of = slices.DeleteFunc(o.of, kind.cutsOff); len(o.of) == 0 {
+			return harness.ErrNoNamespaces
+		}
+	}
+	plan := o.plan()
 	logs := filepath.Dir(fleet.Wrappers[0].Log())
 	w.say("%d steps; logs: %s", len(plan), logs)
 	defer w.endCalls()

@@ -15,10 +15,17 @@ import (
 // goroutine at a time, except say.
 type member struct {
 	*harness.User
-	since time.Time
-	view  *view
-	talk  []received
-	read  int // messages taken into view and talk
+	since   time.Time
+	view    *view
+	talk    []received
+	read    int // messages taken into view and talk
+	rejoins int
+}
+
+// rejoin begins anew.
+func (m *member) rejoin(done func(error)) {
+	m.rejoins++
+	m.Rejoin(done)
 }
 
 // join brings a user into a session; publishing says whether it sends media.
@@ -54,6 +61,10 @@ func (m *member) check(l *ledger, complete bool) []fault {
 	h := m.history(complete)
 	faults := audit(l.all(), h)
 	faults = append(faults, m.view.faults...)
+	if most := 1 + m.rejoins; m.view.joins > most {
+		faults = append(faults, fault{"twice", fmt.Sprintf("session %s: %s was told %d times that it has joined, not %d",
+			m.Session, m.ID, m.view.joins, most)})
+	}
 	for _, err := range m.Failures() {
 		if !harmless(err) {
 			faults = append(faults, fault{"client", fmt.Sprintf("session %s, user %s: %v", m.Session, m.ID, err)})

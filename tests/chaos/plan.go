@@ -41,6 +41,9 @@ func kinds() []kind {
 // touchesMedia reports whether a pipeline may have to move because of this kind.
 func (k kind) touchesMedia() bool { return k == mediaKilled || k == mediaFrozen || k == mediaCutOff }
 
+// cutsOff reports whether this kind needs an isolated fleet.
+func (k kind) cutsOff() bool { return k == mediaCutOff || k == wrapperCutOff || k == linkCut }
+
 // step is one trouble, or several that overlap.
 type step struct {
 	number int
@@ -72,32 +75,39 @@ func only(part string) []kind {
 	return slices.DeleteFunc(kinds(), func(k kind) bool { return !strings.Contains(string(k), part) })
 }
 
-// makePlan is the plan of a seed: n troubles of these kinds, none of them longer than longest. Every kind comes before one
-// comes again.
-func makePlan(seed uint64, n int, of []kind, longest time.Duration) []step {
-	random := rand.New(rand.NewPCG(seed, 0))
+// order is what a plan is made from: n troubles of these kinds, none of them longer than longest.
+type order struct {
+	seed    uint64
+	n       int
+	of      []kind
+	longest time.Duration
+}
+
+// plan is the same for the same order, which names a kind at least. Every kind comes before one comes again.
+func (o order) plan() []step {
+	random := rand.New(rand.NewPCG(o.seed, 0))
 	var plan []step
 	var bag []kind
 	draw := func() kind {
 		if len(bag) == 0 {
-			bag = slices.Clone(of)
+			bag = slices.Clone(o.of)
 			random.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
 		}
 		k := bag[0]
 		bag = bag[1:]
 		return k
 	}
-	for troubles := 0; troubles < n; {
+	for troubles := 0; troubles < o.n; {
 		s := step{number: len(plan) + 1, kinds: []kind{draw()}}
 		if random.IntN(severalEvery) == 0 {
-			for range min(1+random.IntN(maxBlows-1), n-troubles-1) {
+			for range min(1+random.IntN(maxBlows-1), o.n-troubles-1) {
 				s.kinds = append(s.kinds, draw())
 			}
 		}
 		for _, k := range s.kinds {
 			s.picks = append(s.picks, random.IntN(1<<16))
 			s.gaps = append(s.gaps, time.Duration(random.Int64N(int64(maxGap))))
-			s.hold = max(s.hold, min(holdTime(random, k), longest))
+			s.hold = max(s.hold, min(holdTime(random, k), o.longest))
 		}
 		s.before = time.Duration(random.Int64N(int64(maxQuiet)))
 		troubles += len(s.kinds)

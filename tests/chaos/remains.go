@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +28,9 @@ func (w *world) checkAll(ctx context.Context) {
 	w.checkHistories(ctx)
 	w.settles(ctx, "views", w.compareViews)
 	w.compareWith(ctx, w.calls)
+	if err := w.mediaFlows(ctx); err != nil {
+		w.fault("media", "when all has come to rest: %v", err)
+	}
 	w.mu.Lock()
 	w.over = true
 	w.mu.Unlock()
@@ -59,6 +59,7 @@ func (w *world) compareWith(ctx context.Context, live []*call) {
 	w.settles(ctx, "store", func(ctx context.Context) error { return w.compareStore(ctx, names) })
 	w.settles(ctx, "broker", func(ctx context.Context) error { return w.compareBroker(ctx, names) })
 	w.settles(ctx, "media servers", func(ctx context.Context) error { return w.compareMedia(ctx, names) })
+	w.examine(ctx)
 }
 
 // settles has a condition come true in time, or be a fault.
@@ -91,9 +92,15 @@ func somethingLost(c *call, m *member) error {
 	return nil
 }
 
-// compareViews is nil when every member was told of exactly what the API says is there.
+// compareViews is nil when every member was told of exactly what the API says is there, and of its epoch.
 func (w *world) compareViews(ctx context.Context) error {
 	for _, c := range w.calls {
+		var sess struct {
+			Epoch int64 `json:"epoch"`
+		}
+		if err := w.get(ctx, "/v1/sessions/"+c.session, &sess); err != nil {
+			return err
+		}
 		var list struct {
 			Items []person `json:"items"`
 		}
@@ -107,6 +114,9 @@ func (w *world) compareViews(ctx context.Context) error {
 			m.update()
 			if m.view.String() != there.String() {
 				return fmt.Errorf("session %s: %s was told %s, and there is %s", c.session, m.ID, m.view, there)
+			}
+			if m.view.epoch != sess.Epoch {
+				return fmt.Errorf("session %s: %s was told of epoch %d, and it is %d", c.session, m.ID, m.view.epoch, sess.Epoch)
 			}
 		}
 	}
@@ -268,23 +278,4 @@ func (w *world) get(ctx context.Context, path string, result any) error {
 	defer cancel()
 	_, err := w.fleet.API.Insist(ctx, harness.Request{Method: http.MethodGet, Path: path}, result)
 	return err
-}
-
-// checkLogs finds processes that a data race or a panic ended, or that said so.
-func (w *world) checkLogs(dir string) {
-	bad := regexp.MustCompile(`(?m)^(WARNING: DATA RACE|panic: .*|fatal error: .*)$`)
-	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil {
-		w.fault("logs", "%v", err)
-	}
-	for _, log := range logs {
-		content, err := os.ReadFile(log)
-		if err != nil {
-			w.fault("logs", "%v", err)
-			continue
-		}
-		if line := bad.Find(content); line != nil {
-			w.fault("process", "%s in %s", line, log)
-		}
-	}
 }

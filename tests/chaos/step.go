@@ -62,6 +62,7 @@ func (w *world) step(ctx context.Context, s step) error {
 	r.missing = w.missing(r, servers) - lost
 	w.say("%s: API back after %s, longest gap %s, missing %d", s, round(r.api), round(slices.Max(r.gaps)), r.missing)
 	w.checkEpochs(ctx, r, epochs, servers)
+	w.checkInterruptions(r, servers)
 	w.checkProcesses()
 	w.mu.Lock()
 	w.results = append(w.results, r)
@@ -164,6 +165,24 @@ func (w *world) missing(r result, servers map[string]string) int {
 		}
 	}
 	return sum
+}
+
+// interruption is a gap that no busy machine makes.
+const interruption = 5 * time.Second
+
+// checkInterruptions finds media that stopped for a while although its media server was well.
+func (w *world) checkInterruptions(r result, servers map[string]string) {
+	for _, c := range w.calls {
+		if r.concerned(servers[c.session]) {
+			continue
+		}
+		for _, f := range c.flows() {
+			if seen := f.arrivals(); seen.Gap > interruption {
+				w.fault("interrupted", "after %s: session %s: %s had no %s of %s for %s from %s on", r.step, c.session,
+					f.to.ID, f.kind, f.from.ID, round(seen.Gap), clock(seen.GapBegan))
+			}
+		}
+	}
 }
 
 // checkEpochs finds calls that were moved although their media server was well.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/orkestro/orkestro/tests/harness"
 )
@@ -28,6 +29,9 @@ type view struct {
 	early   map[string]stream            // of users that are not known yet
 	told    map[string]string            // what was told of already, by what it is: the message
 	epoch   int64
+	joins   int // how often it was told that it has joined
+	any     bool
+	closed  bool
 	faults  []fault
 }
 
@@ -39,6 +43,7 @@ func newView() *view {
 
 // take takes one message.
 func (v *view) take(m harness.Message) {
+	v.checkPlace(m)
 	var data struct {
 		Users  []person `json:"users"`
 		User   person   `json:"user"`
@@ -53,11 +58,13 @@ func (v *view) take(m harness.Message) {
 		v.epoch = max(v.epoch, data.Epoch)
 		v.replace(data.Users)
 	case "reconnect":
+		v.once(m, "reconnect", strconv.FormatInt(data.Epoch, 10), "")
 		v.epoch = max(v.epoch, data.Epoch)
 	case "user-joined":
 		v.once(m, "user-joined", data.User.ID, data.User.JoinedAt)
 		v.join(data.User)
 	case "user-left":
+		v.once(m, "user-left", data.User.ID, data.User.JoinedAt)
 		delete(v.streams, data.User.ID)
 	case "stream-added":
 		v.once(m, "stream-added", data.Stream.ID, "")
@@ -68,6 +75,21 @@ func (v *view) take(m harness.Message) {
 		delete(v.told, "stream-added "+data.Stream.ID+" ")
 		delete(v.streams[data.Stream.User], data.Stream.ID)
 		delete(v.early, data.Stream.ID)
+	}
+}
+
+// checkPlace finds messages that came before the one that has to be first, joined, and after the last, session-closed.
+func (v *view) checkPlace(m harness.Message) {
+	switch {
+	case !v.any && m.Type != "joined":
+		v.faults = append(v.faults, fault{"order", fmt.Sprintf("session %s: %s %s came before joined", m.Session, m.Type, m.ID)})
+	case v.closed:
+		v.faults = append(v.faults, fault{"order", fmt.Sprintf("session %s: %s %s came after the end", m.Session, m.Type, m.ID)})
+	}
+	v.any = true
+	v.closed = v.closed || m.Type == "session-closed"
+	if m.Type == "joined" {
+		v.joins++
 	}
 }
 

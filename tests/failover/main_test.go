@@ -19,10 +19,7 @@ import (
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
-var (
-	fleet    *harness.Fleet
-	isolated bool
-)
+var fleet *harness.Fleet
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -36,13 +33,10 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	options := harness.Options{RestAPIs: 2, Wrappers: 2, MediaServers: 3, Isolated: true}
 	var err error
-	fleet, err = harness.Start(ctx, "failover", options)
-	if isolated = err == nil; errors.Is(err, harness.ErrNoNamespaces) {
-		options.Isolated = false
-		fleet, err = harness.Start(ctx, "failover", options)
-	}
+	fleet, err = harness.Start(ctx, "failover", harness.Options{
+		RestAPIs: 2, Wrappers: 2, MediaServers: 3, Isolated: true,
+	})
 	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
 		fmt.Println("failover: skipped,", err)
 		return 0
@@ -62,7 +56,7 @@ func run(m *testing.M) int {
 // needsHosts skips a test that cuts cables where there are none.
 func needsHosts(t *testing.T) {
 	t.Helper()
-	if !isolated {
+	if !fleet.Isolated() {
 		t.Skip("skipped:", harness.ErrNoNamespaces)
 	}
 }

@@ -22,7 +22,7 @@ type Options struct {
 	MediaServers int
 	LogLevel     string // "" means debug
 	// Isolated gives each Wrapper and each media server a host of its own, a network namespace, so that it can be cut
-	// off. Where that is not permitted, Start fails with [ErrNoNamespaces].
+	// off. Where that is not permitted they run without, see [Fleet.Isolated].
 	Isolated bool
 	// Settings are further flags of a service, by its name.
 	Settings map[string][]string
@@ -40,6 +40,7 @@ type Fleet struct {
 	Wrappers     []*Process
 	MediaServers []*Process
 
+	name     string
 	programs string // directory of the programs
 	data     string // directory for everything that is removed at the end
 	logs     string // directory that is kept when a test has failed
@@ -52,8 +53,8 @@ type Fleet struct {
 	forwarder *forwarder // from there to the broker
 }
 
-// Start builds the programs and starts a fleet with its logs in artifacts/<name>. Close ends it. Errors:
-// [rabbit.ErrNotInstalled], [ErrNoNamespaces].
+// Start builds the programs and starts a fleet with its logs in artifacts/<name>/<process id>. Close ends it. Errors:
+// [rabbit.ErrNotInstalled].
 func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 	root, err := Root()
 	if err != nil {
@@ -63,8 +64,7 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{data: data, programs: filepath.Join(data, "bin"), logs: filepath.Join(root, "artifacts", name)}
-	f.settings = o.Settings
+	f := &Fleet{name: name, data: data, programs: filepath.Join(data, "bin"), settings: o.Settings}
 	if f.logLevel = o.LogLevel; f.logLevel == "" {
 		f.logLevel = "debug"
 	}
@@ -75,22 +75,22 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 }
 
 func (f *Fleet) start(ctx context.Context, root string, o Options) error {
-	if err := os.RemoveAll(f.logs); err != nil {
+	var err error
+	if f.logs, err = logDir(filepath.Join(root, "artifacts", f.name)); err != nil {
 		return err
 	}
 	brokerDir := filepath.Join(f.data, "rabbit")
-	for _, dir := range []string{f.logs, f.programs, brokerDir} {
+	for _, dir := range []string{f.programs, brokerDir} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return err
 		}
 	}
-	var err error
 	if f.Broker, err = rabbit.Open(ctx, brokerDir); err != nil {
 		return err
 	}
 	f.amqp = f.Broker.URL()
 	if o.Isolated {
-		if err := f.isolate(ctx); err != nil {
+		if err := f.isolate(ctx); err != nil && !errors.Is(err, ErrNoNamespaces) {
 			return err
 		}
 	}

@@ -113,12 +113,16 @@ func (f *forwarder) Close() error {
 	return err
 }
 
+// Isolated reports whether Wrappers and media servers can be cut off: [ErrNoNamespaces] says where they cannot.
+func (f *Fleet) Isolated() bool { return f.network != nil }
+
 // isolate makes the network of an isolated fleet, with a way to the broker.
 func (f *Fleet) isolate(ctx context.Context) error {
-	var err error
-	if f.network, err = newNetwork(ctx); err != nil {
+	n, err := newNetwork(ctx)
+	if err != nil {
 		return err
 	}
+	f.network = n
 	broker, err := url.Parse(f.Broker.URL())
 	if err != nil {
 		return err

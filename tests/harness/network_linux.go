@@ -52,20 +52,35 @@ func newNetwork(ctx context.Context) (*network, error) {
 			n.subnet = fmt.Sprintf("%s%d", hostsPrefix, n.serial)
 		}
 		if err = n.up(ctx); err == nil {
-			return n, nil
+			return n, n.tryHost(ctx)
 		}
 	}
 	return nil, fmt.Errorf("%w: %w", ErrNoNamespaces, err)
+}
+
+// tryHost is ErrNoNamespaces, and n is gone, where switches are permitted and programs in namespaces are not.
+func (n *network) tryHost(ctx context.Context) error {
+	trial := n.name + "0"
+	err := script(ctx, "netns add "+trial, "netns exec "+trial+" true")
+	_, _ = ip(ctx, "netns", "delete", trial)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrNoNamespaces, err), n.close()) //nolint:contextcheck // cleaning up is not for ctx to end
+	}
+	return nil
 }
 
 func (n *network) up(ctx context.Context) error {
 	if _, err := ip(ctx, "link", "add", n.name, "type", "bridge", "forward_delay", "0"); err != nil {
 		return err
 	}
-	return script(ctx,
+	err := script(ctx,
 		"link set "+n.name+" address "+n.hardware(gatewayNumber),
 		"address add "+n.gateway()+"/24 dev "+n.name,
 		"link set "+n.name+" up")
+	if err != nil {
+		return errors.Join(err, n.close()) //nolint:contextcheck // as above
+	}
+	return nil
 }
 
 func (n *network) gateway() string { return n.number(gatewayNumber) }

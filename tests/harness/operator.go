@@ -7,7 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/orkestro/orkestro/pkg/doctor"
 )
+
+// Doctor is where the doctor finds the fleet.
+func (f *Fleet) Doctor() doctor.Config {
+	return doctor.Config{MongoURL: f.mongo, MongoDatabase: f.database(), AMQPURL: f.Broker.URL()}
+}
 
 // Operator runs the operator's program against the fleet, which it finds through its environment, and gives the exit
 // status and what was printed.
