@@ -81,11 +81,13 @@ type Joined struct {
 	Epoch    int64        `json:"epoch"`
 }
 
-// Leave takes a user out. Reason is "left", "removed" or "timeout".
+// Leave takes a user out. Reason is "left", "removed" or "timeout". SeenAt is when a user was last heard of that leaves
+// because it is silent: one that was heard of since stays. Zero: whatever was heard.
 type Leave struct {
 	Presence
-	Reason string `json:"reason"`
-	Actor  string `json:"actor"`
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	SeenAt time.Time `json:"seen_at,omitzero"`
 }
 
 // Publish is an offer on the publish connection.

@@ -24,6 +24,23 @@ func (p *Presence) Begin(
 	return coded(fmt.Sprintf("enter the presence of user %s", user), err)
 }
 
+// Get reads when a user was last heard of. Errors: [ErrNotFound].
+func (p *Presence) Get(
+	ctx context.Context, session control.SessionID, user control.UserID,
+) (control.Presence, error) {
+	var presence control.Presence
+	err := p.c.FindOne(ctx, bson.M{"_id": presenceID(session, user)}).Decode(&presence)
+	return presence, coded(fmt.Sprintf("read the presence of user %s", user), err)
+}
+
+// Heard says that a user was heard of at that time, if nothing later is known. One that is not entered stays so.
+func (p *Presence) Heard(
+	ctx context.Context, session control.SessionID, user control.UserID, at time.Time,
+) error {
+	_, err := p.c.UpdateOne(ctx, bson.M{"_id": presenceID(session, user)}, bson.M{"$max": bson.M{"seenAt": at}})
+	return coded(fmt.Sprintf("note that user %s was heard of", user), err)
+}
+
 // Idle lists users that were last heard of before a time, the longest silent first.
 func (p *Presence) Idle(ctx context.Context, before time.Time, limit int64) ([]control.Presence, error) {
 	cursor, err := p.c.Find(ctx, bson.M{"seenAt": bson.M{"$lt": before}},

@@ -304,6 +304,15 @@ func TestPresence(t *testing.T) {
 	if idle, _ = s.Presence.Idle(ctx, now.Add(time.Second), 10); len(idle) != 1 {
 		t.Fatal("a user that was heard of since is forgotten")
 	}
+	must(t, s.Presence.Heard(ctx, "s", "a", now.Add(time.Second)))
+	must(t, s.Presence.Heard(ctx, "s", "a", now))
+	must(t, s.Presence.Heard(ctx, "s", "gone", now))
+	if heard, err := s.Presence.Get(ctx, "s", "a"); err != nil || !heard.SeenAt.Equal(now.Add(time.Second)) {
+		t.Errorf("heard of at %s (%v), not a second after %s", heard.SeenAt, err, now)
+	}
+	if _, err := s.Presence.Get(ctx, "s", "gone"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a user that is gone: %v", err)
+	}
 	must(t, s.Presence.RemoveSession(ctx, "s"))
 	if idle, _ = s.Presence.Idle(ctx, now.Add(time.Hour), 10); len(idle) != 0 {
 		t.Fatalf("got %+v", idle)

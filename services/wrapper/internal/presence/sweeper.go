@@ -125,10 +125,11 @@ func (s *Sweeper) user(ctx context.Context, p control.Presence, now time.Time) e
 			continue
 		}
 		if heard := lastHeard(sess, user, p, now); !heard.Before(now.Add(-s.cfg.Grace)) {
-			return s.store.Presence.Begin(ctx, p.Session, p.User, heard) // out of the way of the next rounds
+			return s.store.Presence.Heard(ctx, p.Session, p.User, heard) // out of the way of the next rounds
 		}
 		leave := message.Leave{
 			Presence: message.Presence{User: user.ID, Join: user.Join}, Reason: session.ReasonTimeout,
+			SeenAt: p.SeenAt,
 		}
 		if err := s.ask(ctx, p.Session, message.TypeLeave, leave); err != nil {
 			return err

@@ -13,9 +13,12 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-// Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, or has
-// rejoined since, is no error.
+// Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, has
+// rejoined since, or was to leave for its silence and has broken it, is no error.
 func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
+	if back, err := s.isBack(ctx, r, b); err != nil || back {
+		return err
+	}
 	err := s.store.Sessions.MarkLeaving(ctx, r.Session, b.User, b.Join, b.Reason)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return err
@@ -33,6 +36,23 @@ func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
 		}
 	}
 	return s.markEmpty(ctx, sess.ID) // whoever took the user out may have died before it could
+}
+
+// isBack reports whether a user that was to leave for its silence was heard of since the request was made, which may
+// have waited for long. One that is marked already goes on leaving.
+func (s *users) isBack(ctx context.Context, r Request, b message.Leave) (bool, error) {
+	if b.SeenAt.IsZero() {
+		return false, nil
+	}
+	presence, err := s.store.Presence.Get(ctx, r.Session, b.User)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || !presence.SeenAt.After(b.SeenAt) {
+		return false, err
+	}
+	_, _, err = s.present(ctx, r, b.Presence)
+	return err == nil, ignoreFinal(err)
 }
 
 // finishLeaving ends the leaving of a user that somebody marked and did not get around to remove.
