@@ -24,7 +24,13 @@ type API struct {
 	replicas []string
 	turn     atomic.Uint64
 	observe  func(Attempt)
+	// address is the one that media servers see clients at. Others, of networks that other fleets have just now, would
+	// be taken for ways to the client, too.
+	address string
 }
+
+// loopback is where clients of a fleet are that has no network of its own.
+const loopback = "127.0.0.1"
 
 // Attempt is one request that was sent: answered with Status, or not at all (0), after that time.
 type Attempt struct {
@@ -39,12 +45,14 @@ func (a *API) Observe(f func(Attempt)) { a.observe = f }
 
 // NewAPI is a client of the replicas at these base URLs.
 func NewAPI(key string, replicas ...string) *API {
-	return &API{key: key, replicas: replicas, client: &http.Client{Timeout: requestTimeout}}
+	return &API{key: key, replicas: replicas, client: &http.Client{Timeout: requestTimeout}, address: loopback}
 }
 
 // Only is the same client for one replica alone.
 func (a *API) Only(replica int) *API {
-	return &API{key: a.key, replicas: a.replicas[replica : replica+1], client: a.client, observe: a.observe}
+	return &API{
+		key: a.key, replicas: a.replicas[replica : replica+1], client: a.client, observe: a.observe, address: a.address,
+	}
 }
 
 // ProblemError is a refusal of the API: the status and code of its problem document.

@@ -114,6 +114,9 @@ func (f *Fleet) start(ctx context.Context, root string, o Options) error {
 		replicas = append(replicas, "http://"+p.Address)
 	}
 	f.API = NewAPI(apiKey, replicas...)
+	if f.network != nil {
+		f.API.address = f.network.gateway()
+	}
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -19,7 +18,7 @@ const frameBytes = 400
 
 // NewPeerConnection is a client's connection on the loopback interface.
 func NewPeerConnection() (*webrtc.PeerConnection, error) {
-	return newPeerConnection((*webrtc.MediaEngine).RegisterDefaultCodecs, func(*webrtc.SettingEngine) {})
+	return newPeerConnection((*webrtc.MediaEngine).RegisterDefaultCodecs, from(loopback))
 }
 
 func newPeerConnection(
@@ -29,7 +28,6 @@ func newPeerConnection(
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(1) // disabled: host candidates are wanted
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	settings.SetIPFilter(ofFleet)
 	adjust(&settings)
 	codecs := &webrtc.MediaEngine{}
 	if err := register(codecs); err != nil {
@@ -53,10 +51,11 @@ func registerOurCodecs(codecs *webrtc.MediaEngine) error {
 		codecs.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: audio, PayloadType: 111}, webrtc.RTPCodecTypeAudio))
 }
 
-// ofFleet reports whether an address leads to a fleet: every other is one more candidate that each connection of every
-// client checks all the server's with.
-func ofFleet(address net.IP) bool {
-	return address.IsLoopback() || strings.HasPrefix(address.String(), hostsPrefix)
+// from has a connection use one local address only.
+func from(address string) func(*webrtc.SettingEngine) {
+	return func(s *webrtc.SettingEngine) {
+		s.SetIPFilter(func(ip net.IP) bool { return ip.String() == address })
+	}
 }
 
 // source is generated media under one msid: a VP8 and an Opus track.

@@ -20,7 +20,7 @@ func (u *User) connect() (*webrtc.PeerConnection, error) {
 	if u.access != nil {
 		return u.access.connect()
 	}
-	return newPeerConnection(u.codecs, func(*webrtc.SettingEngine) {})
+	return newPeerConnection(u.codecs, from(u.api.address))
 }
 
 // Freeze stops the client until the returned function is called: it neither polls nor answers, as a page that sleeps or
