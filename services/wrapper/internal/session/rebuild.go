@@ -31,7 +31,7 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	}
 	if sess.Epoch == b.Epoch {
 		if sess, err = s.replacePipeline(ctx, r, sess); err != nil {
-			return retryWhenFull(err)
+			return s.waitForPlace(r, err)
 		}
 		s.metrics.rebuilds.Inc()
 	}
@@ -81,10 +81,16 @@ func ignoreFinal(err error) error {
 	return nil
 }
 
-// retryWhenFull has a rebuild wait for a place.
-func retryWhenFull(err error) error {
+// waitForPlace has a rebuild that finds no place tried again. In the end it is dropped: the reconciliation asks for
+// another as long as the session has no pipeline, so it is nothing that an operator has to put back.
+func (s *lifecycle) waitForPlace(r Request, err error) error {
 	if control.CodeOf(err) != control.CodeNoCapacity {
 		return err
+	}
+	if r.Last {
+		s.log.Warn("no media server takes a session that lost its own; it is asked again",
+			slog.String(logging.KeySession, string(r.Session)), slog.Any(logging.KeyError, err))
+		return nil
 	}
 	return control.Errorf(control.CodeUnavailable, "no media server takes the session yet: %w", err)
 }
