@@ -18,8 +18,9 @@ type reservation struct {
 	since    time.Time
 }
 
-// reservations gives places back that were reserved on a server by Wrappers that died before they made a pipeline:
-// nobody has reserved another for so long that all pipelines that are to come would have come.
+// reservations has as many places taken on a server as pipelines were made there. There are more when a Wrapper died
+// before it made its own, and fewer when one gave a place back whose pipeline was made after all, with an answer that
+// got lost. Nobody has reserved another for so long that all pipelines that are to come would have come.
 func (r *Reconciler) reservations(ctx context.Context, server control.MediaServer) error {
 	server, err := r.store.MediaServers.Get(ctx, server.ID)
 	if err != nil {
@@ -31,7 +32,7 @@ func (r *Reconciler) reservations(ctx context.Context, server control.MediaServe
 		return nil
 	}
 	made := server.Load.PipelinesCreated
-	if made >= server.Placed || time.Since(seen.since) < settled*r.every {
+	if made == server.Placed || time.Since(seen.since) < settled*r.every {
 		return nil
 	}
 	err = r.store.MediaServers.Settle(ctx, server.ID, server.Instance, server.Placed, made)
@@ -39,8 +40,8 @@ func (r *Reconciler) reservations(ctx context.Context, server control.MediaServe
 		return nil
 	}
 	if err == nil {
-		r.log.Info("places given back that nobody took", slog.String(logging.KeyServer, string(server.ID)),
-			slog.Int64("places", server.Placed-made))
+		r.log.Info("places counted anew", slog.String(logging.KeyServer, string(server.ID)),
+			slog.Int64("places", made), slog.Int64("before", server.Placed))
 	}
 	return err
 }

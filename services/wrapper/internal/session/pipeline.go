@@ -149,7 +149,8 @@ func (s *pipelines) createPipeline(
 	return ref, nil
 }
 
-// unreserve takes a reservation back; failing that, the server looks fuller than it is until it restarts.
+// unreserve takes a reservation back; failing that, the server looks fuller than it is until the reconciliation has
+// counted.
 func (s *pipelines) unreserve(ctx context.Context, ref control.PipelineRef) {
 	err := s.store.MediaServers.Unreserve(ctx, ref.Server, ref.Instance)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
