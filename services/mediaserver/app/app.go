@@ -26,8 +26,9 @@ import (
 
 const (
 	readHeaderTimeout = 10 * time.Second
-	// stopTimeout bounds the end of the HTTP server; the fleet says goodbye and closes in bounded time of its own.
-	stopTimeout = 3 * time.Second
+	// probeTimeout is how long a stop waits for requests in flight: control connections are over by then, what remains are
+	// probes.
+	probeTimeout = time.Second
 )
 
 // ErrKilled as the cause of the end of [Run]'s context ends a server as SIGKILL ends its process: all sockets close at
@@ -154,17 +155,25 @@ func (s *server) stop(ctx context.Context, front *http.Server, stopServing conte
 	if s.fleet != nil {
 		s.fleet.leave()
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
 	stopServing()
-	err := front.Shutdown(ctx)
+	s.endProbes(ctx, front)
 	s.controlled.Wait()
-	err = errors.Join(err, s.media.Close())
+	err := s.media.Close()
 	if s.fleet != nil {
 		err = errors.Join(err, s.fleet.close())
 	}
 	s.background.Wait()
 	return err
+}
+
+// endProbes ends the HTTP server. Connections on which nobody has asked anything yet are no reason to wait for long or to
+// complain: clients open some in advance.
+func (s *server) endProbes(ctx context.Context, front *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if front.Shutdown(ctx) != nil {
+		_ = front.Close()
+	}
 }
 
 // kill closes all sockets, as the kernel does when a process dies. All that comes after is to give back memory: nobody

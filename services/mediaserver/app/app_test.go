@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -291,5 +292,19 @@ func TestRun_RefusesForeignPages(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("origin %s: %d", origin, response.StatusCode)
 		}
+	}
+}
+
+// A client that has opened a connection in advance and asks nothing on it keeps no server from stopping well.
+func TestStop_ConnectionWithoutRequest(t *testing.T) {
+	p := start(t, app.Config{}, app.Deps{})
+	connection, err := net.Dial("tcp", p.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	p.get(t, "/healthz") // answered on a connection that was accepted after ours
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
 	}
 }
