@@ -118,6 +118,9 @@ func (w *world) compareViews(ctx context.Context) error {
 			if m.view.epoch != sess.Epoch {
 				return fmt.Errorf("session %s: %s was told of epoch %d, and it is %d", c.session, m.ID, m.view.epoch, sess.Epoch)
 			}
+			if m.view.marked > sess.Epoch {
+				return fmt.Errorf("session %s: %s got a message of epoch %d, and it is %d", c.session, m.ID, m.view.marked, sess.Epoch)
+			}
 		}
 	}
 	return nil

@@ -29,7 +29,8 @@ type view struct {
 	early   map[string]stream            // of users that are not known yet
 	told    map[string]string            // what was told of already, by what it is: the message
 	epoch   int64
-	joins   int // how often it was told that it has joined
+	marked  int64 // the latest epoch that a message, of whatever type, was marked with
+	joins   int   // how often it was told that it has joined
 	any     bool
 	closed  bool
 	faults  []fault
@@ -49,6 +50,7 @@ func (v *view) take(m harness.Message) {
 		User   person   `json:"user"`
 		Stream stream   `json:"stream"`
 		Epoch  int64    `json:"epoch"`
+		Reason string   `json:"reason"`
 	}
 	if m.Type == "message" || json.Unmarshal(m.Data, &data) != nil {
 		return
@@ -58,7 +60,9 @@ func (v *view) take(m harness.Message) {
 		v.epoch = max(v.epoch, data.Epoch)
 		v.replace(data.Users)
 	case "reconnect":
-		v.once(m, "reconnect", strconv.FormatInt(data.Epoch, 10), "")
+		if data.Reason != "stale-epoch" { // which answers a request
+			v.once(m, "reconnect", strconv.FormatInt(data.Epoch, 10), "")
+		}
 		v.epoch = max(v.epoch, data.Epoch)
 	case "user-joined":
 		v.once(m, "user-joined", data.User.ID, data.User.JoinedAt)
@@ -87,6 +91,7 @@ func (v *view) checkPlace(m harness.Message) {
 		v.faults = append(v.faults, fault{"order", fmt.Sprintf("session %s: %s %s came after the end", m.Session, m.Type, m.ID)})
 	}
 	v.any = true
+	v.marked = max(v.marked, m.Epoch)
 	v.closed = v.closed || m.Type == "session-closed"
 	if m.Type == "joined" {
 		v.joins++
