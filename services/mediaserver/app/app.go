@@ -166,8 +166,8 @@ func (s *server) stop(ctx context.Context, front *http.Server, stopServing conte
 	return err
 }
 
-// endProbes ends the HTTP server. Connections on which nobody has asked anything yet are no reason to wait for long or to
-// complain: clients open some in advance.
+// endProbes ends the HTTP server. Connections on which nobody has asked anything yet are no reason to wait for long or
+// to complain: clients open some in advance.
 func (s *server) endProbes(ctx context.Context, front *http.Server) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
