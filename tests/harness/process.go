@@ -46,6 +46,7 @@ func (p *Process) Start(ctx context.Context) error {
 		program, args = p.host.command(program, args)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it outlives its start
+	cmd.Env = append(os.Environ(), environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {

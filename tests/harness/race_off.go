@@ -7,3 +7,6 @@ func buildFlags() []string { return nil }
 
 // variant ends the name of the directory of such programs.
 const variant = ""
+
+// environment adds nothing.
+func environment() []string { return nil }
