@@ -3,11 +3,16 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
+
+// forgetReplica is how long the record of a replica stays that died without a word. Chosen: long enough for whoever looks
+// for it, and short enough for one that dies again and again under new ids to stay below [maxReplicas].
+const forgetReplica = time.Hour
 
 // indexes is every index of every collection, made at start.
 func indexes() map[string][]mongo.IndexModel {
@@ -18,15 +23,20 @@ func indexes() map[string][]mongo.IndexModel {
 		}
 		return mongo.IndexModel{Keys: doc}
 	}
-	// expire deletes a document when the time in its field has passed.
-	expire := func(key string) mongo.IndexModel {
-		return mongo.IndexModel{Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)}
+	// expire deletes a document so long after the time in its field.
+	expire := func(key string, after time.Duration) mongo.IndexModel {
+		return mongo.IndexModel{
+			Keys:    bson.D{{Key: key, Value: 1}},
+			Options: options.Index().SetExpireAfterSeconds(int32(after.Seconds())),
+		}
 	}
 	return map[string][]mongo.IndexModel{
-		"sessions":     {index("state", "_id"), index("pipeline.server"), index("state", "emptySince"), expire("expireAt")},
+		"sessions":     {index("state", "_id"), index("pipeline.server"), index("state", "emptySince"), expire("expireAt", 0)},
 		"negotiations": {index("session")},
 		"presence":     {index("seenAt"), index("session")},
-		"idempotency":  {expire("expireAt")},
+		"idempotency":  {expire("expireAt", 0)},
+		"restapis":     {expire("heartbeatAt", forgetReplica)},
+		"wrappers":     {expire("heartbeatAt", forgetReplica)},
 		"audit":        {index("time", "_id"), index("object", "time", "_id")},
 	}
 }

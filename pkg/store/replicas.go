@@ -14,7 +14,8 @@ import (
 // maxReplicas bounds List; no fleet has so many processes of one service.
 const maxReplicas = 1000
 
-// Replicas is the collection "restapis" or "wrappers": the running processes of one service, written by themselves.
+// Replicas is the collection "restapis" or "wrappers": the running processes of one service, written by themselves. The
+// record of one that died without a word goes an hour after its last heartbeat.
 type Replicas struct{ c *mongo.Collection }
 
 // Register enters r, or takes the place of the record that an earlier process of the same id left.
