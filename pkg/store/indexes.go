@@ -31,7 +31,9 @@ func indexes() map[string][]mongo.IndexModel {
 		}
 	}
 	return map[string][]mongo.IndexModel{
-		"sessions":     {index("state", "_id"), index("pipeline.server"), index("state", "emptySince"), expire("expireAt", 0)},
+		"sessions": {
+			index("state", "_id"), index("pipeline.server"), index("state", "emptySince"), expire("expireAt", 0),
+		},
 		"negotiations": {index("session")},
 		"presence":     {index("seenAt"), index("session")},
 		"idempotency":  {expire("expireAt", 0)},

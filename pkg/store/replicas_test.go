@@ -15,7 +15,8 @@ import (
 
 // Whoever is killed cannot remove its record, and comes back under another id.
 func TestReplicas_ForgetsThoseThatDiedLongAgo(t *testing.T) {
-	server, err := embeddedmongo.Start(embeddedmongo.Config{ExpirePeriod: 20 * time.Millisecond}, slog.New(slog.DiscardHandler))
+	config := embeddedmongo.Config{ExpirePeriod: 20 * time.Millisecond}
+	server, err := embeddedmongo.Start(config, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 	s, err := store.Open(t.Context(), server.URL(), "replicas")
