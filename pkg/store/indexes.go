@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// forgetReplica is how long the record of a replica stays that died without a word. Chosen: long enough for whoever looks
-// for it, and short enough for one that dies again and again under new ids to stay below [maxReplicas].
+// forgetReplica is how long the record of a replica stays that died without a word. Chosen: long enough for whoever
+// looks for it, and short enough for one that dies again and again under new ids to stay below [maxReplicas].
 const forgetReplica = time.Hour
 
 // indexes is every index of every collection, made at start.

@@ -16,6 +16,23 @@ import (
 // that another request has taken.
 func (s *lifecycle) Create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
 	r.Session = b.ID
+	created, err := s.create(ctx, r, b)
+	if err != nil && r.Last && Retryable(err) {
+		err = errors.Join(err, s.clearUncreated(ctx, r))
+	}
+	return created, err
+}
+
+// clearUncreated takes back what a creation has declared that is given up: no loop would find it without a session.
+func (s *lifecycle) clearUncreated(ctx context.Context, r Request) error {
+	_, err := s.store.Sessions.Get(ctx, r.Session)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.deleteTopology(ctx, r)
+}
+
+func (s *lifecycle) create(ctx context.Context, r Request, b message.CreateSession) (*message.SessionCreated, error) {
 	now := time.Now().UTC()
 	if err := s.store.Sessions.DeleteExpired(ctx, b.ID, now); err != nil {
 		return nil, err
