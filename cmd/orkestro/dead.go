@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,7 +28,9 @@ type deadCommand struct {
 // Help is printed by --help.
 func (*deadCommand) Help() string {
 	return `Looking changes nothing: messages keep their order, and none is lost if this program or the broker dies. A
-replayed message has the id that it had, so that a request which had its effect after all is not done twice.`
+replayed message has the id that it had, so that a request which had its effect after all is not done twice.
+
+Exit status: 0 all was done, 1 it failed, or a message that was chosen has to stay, 2 wrong use.`
 }
 
 // deadFlags say where the dead-letter queue is and how much of it is looked at.
@@ -55,7 +58,11 @@ func (f deadFlags) with(ctx context.Context, t terminal, use func(*deadletter.Qu
 		return err
 	}
 	defer func() { _ = messages.Close() }()
-	return use(deadletter.New(messages))
+	err = use(deadletter.New(messages))
+	if errors.Is(err, context.Canceled) { // then it was not done
+		return &statusError{statusFailed, err}
+	}
+	return err
 }
 
 // connectTimeout is how long the first connection to the broker may take.
@@ -199,14 +206,35 @@ func (c chosenDead) run(
 		if c.DryRun {
 			done = would
 		}
-		if err := printOutcomes(t.out, outcomes, done); err != nil {
-			return err
+		if len(outcomes) > 0 {
+			if err := printOutcomes(t.out, outcomes, done); err != nil {
+				return err
+			}
 		}
-		if failed != nil {
-			return fmt.Errorf("after %d messages: %w", len(outcomes), failed)
-		}
-		return nil
+		return c.failure(outcomes, failed)
 	})
+}
+
+// failure is nil if everything chosen was done, or would be.
+func (c chosenDead) failure(outcomes []deadletter.Outcome, failed error) error {
+	kept := 0
+	for _, o := range outcomes {
+		if o.Why != "" {
+			kept++
+		}
+	}
+	switch {
+	case failed != nil && len(outcomes) > 0:
+		return fmt.Errorf("after %d messages: %w", len(outcomes), failed)
+	case failed != nil && c.ID != "":
+		return fmt.Errorf("%s: %w", c.ID, failed)
+	case failed != nil:
+		return failed
+	case kept > 0:
+		return fmt.Errorf("%d of %d messages have to stay", kept, len(outcomes))
+	default:
+		return nil
+	}
 }
 
 func printOutcomes(w io.Writer, outcomes []deadletter.Outcome, done string) error {

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/orkestro/orkestro/cmd/orkestro/internal/deadletter"
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/testkit"
@@ -51,7 +55,10 @@ func TestDead(t *testing.T) {
 		{"replay", statusUsage, []string{"--all"}},
 		{"replay m1 --all", statusUsage, []string{"--all"}},
 		{"ls --limit 0", statusUsage, []string{"--limit"}},
-		{"replay --all --dry-run", 0, []string{"kept: its queue orkestro.session.lobby is gone: the session is closed"}},
+		{"replay --all --dry-run", statusFailed, []string{
+			"kept: its queue orkestro.session.lobby is gone: the session is closed", "2 of 2 messages have to stay",
+		}},
+		{"replay m3", statusFailed, []string{"m3: no such message"}},
 		{"drop m1 --dry-run", 0, []string{"would be dropped"}},
 		{"drop m1", 0, []string{"m1", "dropped"}},
 		{"drop m1", statusFailed, []string{"no such message"}},
@@ -70,6 +77,23 @@ func TestDead(t *testing.T) {
 		if strings.Contains(tc.args, "--json") && !json.Valid([]byte(stdout)) {
 			t.Errorf("dead %s: no JSON:\n%s", tc.args, stdout)
 		}
+	}
+}
+
+// TestInterrupted has a command that was interrupted not say that all is well.
+func TestInterrupted(t *testing.T) {
+	examined := &statusError{statusUsage, fmt.Errorf("look again: %w", context.Canceled)}
+	for err, want := range map[error]int{
+		examined: statusUsage, context.Canceled: 0, errors.New("it failed"): statusFailed,
+	} {
+		if status := statusOf(err); status != want {
+			t.Errorf("%v: status %d, want %d", err, status, want)
+		}
+	}
+	flags := deadFlags{AMQPURL: rabbit.Shared(t).URL()}
+	err := flags.with(t.Context(), terminal{err: io.Discard}, func(*deadletter.Queue) error { return context.Canceled })
+	if status := statusOf(err); status != statusFailed {
+		t.Errorf("dead: status %d, want %d", status, statusFailed)
 	}
 }
 

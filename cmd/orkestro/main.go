@@ -61,15 +61,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return statusUsage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	if err := command.Run(terminal{out: stdout, err: stderr}); err != nil && !errors.Is(err, context.Canceled) {
+	err = command.Run(terminal{out: stdout, err: stderr})
+	exit = statusOf(err)
+	if exit != 0 {
 		_, _ = fmt.Fprintln(stderr, "orkestro:", err)
-		var special *statusError
-		if errors.As(err, &special) {
-			return special.status
-		}
+	}
+	return exit
+}
+
+// statusOf is the exit status of a command that ended with err. Being interrupted is how most end; one that has an
+// answer to give says by a [statusError] that it has not.
+func statusOf(err error) int {
+	var special *statusError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &special):
+		return special.status
+	case errors.Is(err, context.Canceled):
+		return 0
+	default:
 		return statusFailed
 	}
-	return 0
 }
 
 // statusError is a failure with an exit status of its own.

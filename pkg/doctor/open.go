@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -29,7 +30,7 @@ const connectTimeout = 10 * time.Second
 // broker does not answer.
 func Open(ctx context.Context, c Config, log *slog.Logger) (fleet Fleet, closeFleet func(), err error) {
 	if err := store.CheckURL(c.MongoURL); err != nil {
-		return fleet, nil, err
+		return fleet, nil, fmt.Errorf("database URL: %w", err)
 	}
 	if c.ManagementURL != "" {
 		if fleet.Survey, err = management.New(c.ManagementURL, c.AMQPURL); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNotFound says that no message of that id is among those that were looked at.
-var ErrNotFound = errors.New("deadletter: no such message")
+var ErrNotFound = errors.New("no such message among the dead letters")
 
 // List gives the oldest messages, at most limit, without their bodies, and how many there are.
 func (q *Queue) List(ctx context.Context, limit int) (list []broker.Message, total int, err error) {
