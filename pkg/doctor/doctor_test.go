@@ -314,3 +314,14 @@ func TestReport_Print(t *testing.T) {
 		}
 	}
 }
+
+// TestExamine_HalfAnAnswer has a media server that says what pipelines it has, and then nothing more, not be taken for
+// one that has lost its endpoints.
+func TestExamine_HalfAnAnswer(t *testing.T) {
+	f := newFleet(t)
+	f.server.forgetful = context.DeadlineExceeded
+	report := f.examine()
+	if len(report.Findings) != 1 || report.Findings[0].Problem != doctor.ProblemServerUnreachable {
+		t.Errorf("found %+v", report.Findings)
+	}
+}

@@ -42,6 +42,7 @@ type server struct {
 	pipelines []mediaapi.FleetPipeline
 	endpoints []mediaapi.FleetEndpoint
 	refuses   bool
+	forgetful error // the answer when it is asked for its endpoints
 	looks     int
 	looked    func(n int) // called when it was asked for the n-th time
 }
@@ -59,6 +60,9 @@ func (s *server) Pipelines(context.Context) ([]mediaapi.FleetPipeline, error) {
 }
 
 func (s *server) Endpoints(context.Context) ([]mediaapi.FleetEndpoint, error) {
+	if s.forgetful != nil {
+		return nil, s.forgetful
+	}
 	return s.endpoints, nil
 }
 

@@ -48,7 +48,7 @@ type sight struct {
 	survey    *broker.Survey // nil when nobody can tell
 }
 
-// held is what a media server says it has.
+// held is what a media server says it has: all of it, or err.
 type held struct {
 	err       error // why it could not be asked
 	instance  control.InstanceID
@@ -170,11 +170,16 @@ func (h *held) ask(ctx context.Context, fleet Fleet, server control.MediaServer)
 		return err
 	}
 	h.instance = client.Instance()
-	if h.pipelines, err = client.Pipelines(ctx); err != nil {
+	pipelines, err := client.Pipelines(ctx)
+	if err != nil {
 		return err
 	}
-	h.endpoints, err = client.Endpoints(ctx)
-	return err
+	endpoints, err := client.Endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	h.pipelines, h.endpoints = pipelines, endpoints
+	return nil
 }
 
 // askBroker looks at what the live sessions need, and at all there is if somebody can list it.
