@@ -109,6 +109,7 @@ type network struct {
 	pool     *mediaclient.Pool
 	url      atomic.Value
 	broken   atomic.Pointer[error]
+	slow     atomic.Int64 // how long an attempt takes, in ns
 	attempts atomic.Int64
 	reached  atomic.Int64
 }
@@ -116,6 +117,7 @@ type network struct {
 func (n *network) Connect(ctx context.Context, url string) (*mediaclient.Client, error) {
 	n.url.Store(url)
 	n.attempts.Add(1)
+	time.Sleep(time.Duration(n.slow.Load()))
 	if err := n.broken.Load(); err != nil {
 		return nil, *err
 	}
@@ -287,6 +289,34 @@ func TestMonitor_SilenceNeedsBothPingAndHeartbeat(t *testing.T) {
 	a.network.breakWith(errTimeout) // one Wrapper that is cut off as well is enough: both signs are there
 	expectLoss(t, st, a, b)
 	t.Logf("noticed %s after the second sign", time.Since(began).Round(time.Millisecond))
+}
+
+// A server whose heartbeats do not reach the store, and that was cut off from one Wrapper for a moment, is well.
+func TestMonitor_AConnectionThatEndsIsNoSecondSign(t *testing.T) {
+	st := openStore(t)
+	m := startMediaServer(t, st, "i")
+	a, b := startWrappers(t, st)
+	m.silent.Store(true)
+	testkit.Eventually(t, func() error {
+		if silent := time.Since(serverNow(t, st).HeartbeatAt); silent < 6*time.Second { // also for who has just started
+			return fmt.Errorf("silent for %s", silent)
+		}
+		return nil
+	})
+	for _, w := range []*wrapper{a, b} {
+		w.network.slow.Store(int64(100 * time.Millisecond))
+		reached := w.network.reached.Load()
+		w.network.pool.Forget(w.network.url.Load().(string)) //nolint:forcetypeassert // it is one
+		testkit.Eventually(t, func() error {
+			if serverNow(t, st).Status != control.StatusUp {
+				t.Fatal("lost although it answers")
+			}
+			if w.network.reached.Load() == reached {
+				return errors.New("not reached again yet")
+			}
+			return nil
+		})
+	}
 }
 
 func TestMonitor_OneThatSaysGoodbyeIsSeenToAtOnce(t *testing.T) {

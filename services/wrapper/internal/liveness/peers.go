@@ -97,12 +97,13 @@ func (p *peers) silence(heard, now time.Time) time.Duration {
 	return now.Sub(heard)
 }
 
-// majority is those of the suspecting Wrappers that are alive, if they are more than half of all that are, else nil.
-func (p *peers) majority(suspecting []string, now time.Time) []string {
+// majority is those of the suspecting Wrappers that are alive, if they are more than half of all that are, else nil;
+// all says that there are no others.
+func (p *peers) majority(suspecting []string, now time.Time) (voters []string, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now.Sub(p.answered) > maxBreak {
-		return nil
+		return nil, false
 	}
 	alive := map[string]bool{p.self: true}
 	for id, other := range p.seen {
@@ -110,9 +111,9 @@ func (p *peers) majority(suspecting []string, now time.Time) []string {
 			alive[id] = true
 		}
 	}
-	voters := slices.DeleteFunc(slices.Clone(suspecting), func(id string) bool { return !alive[id] })
+	voters = slices.DeleteFunc(slices.Clone(suspecting), func(id string) bool { return !alive[id] })
 	if 2*len(voters) <= len(alive) {
-		return nil
+		return nil, false
 	}
-	return voters
+	return voters, len(voters) == len(alive)
 }

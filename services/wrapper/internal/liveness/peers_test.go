@@ -105,8 +105,12 @@ func TestPeers_AMajorityOfTheLivingDecides(t *testing.T) {
 				line.replicas[id] = false
 			}
 			line.works(2 * peerLimit)
-			if got := line.majority(c.suspects, line.now); !slices.Equal(got, c.want) {
+			got, all := line.majority(c.suspects, line.now)
+			if !slices.Equal(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
+			}
+			if living := 1 + len(c.others) - len(c.dead); all != (len(got) == living) {
+				t.Errorf("%d of %d are all: %t", len(got), living, all)
 			}
 		})
 	}
@@ -116,12 +120,12 @@ func TestPeers_AfterAnOutageEverybodyCounts(t *testing.T) {
 	line := newTimeline("b")
 	line.works(time.Minute)
 	line.stands(time.Minute)
-	if got := line.majority([]string{"self", "b"}, line.now); got != nil {
+	if got, _ := line.majority([]string{"self", "b"}, line.now); got != nil {
 		t.Errorf("%v decide without the store", got)
 	}
 	line.replicas["b"] = false // has not found back yet
 	line.works(time.Second)
-	if got := line.majority([]string{"self"}, line.now); got != nil {
+	if got, _ := line.majority([]string{"self"}, line.now); got != nil {
 		t.Errorf("%v decide alone", got)
 	}
 }

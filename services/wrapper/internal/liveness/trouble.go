@@ -21,6 +21,8 @@ const (
 	// outOfReach is how long a server that still sends heartbeats may be out of reach before a Wrapper finds it gone all
 	// the same: nobody can join its sessions or leave them meanwhile. Chosen: longer than a network hiccup.
 	outOfReach = 10 * time.Second
+	// answersWithin is how soon a server that is well can be reached again when a connection ends.
+	answersWithin = 250 * time.Millisecond
 	// judgeEvery is the pause between two judgements, retryEvery that between two attempts to reach the server.
 	judgeEvery = 50 * time.Millisecond
 	retryEvery = 200 * time.Millisecond
@@ -97,6 +99,8 @@ func (t *trouble) dial(ctx context.Context, attempts chan<- attempt) {
 
 // judge is the claim that there is a case for, nil if there is none:
 //   - a majority of the Wrappers find the instance gone: its port is closed, or somebody else answers there;
+//   - all Wrappers have not reached it for long, although it sends heartbeats: as long as one does, requests find their
+//     way, and that one would have it taken back;
 //   - no heartbeat has come for too long, and we do not reach it either.
 func (t *trouble) judge(ctx context.Context) claim {
 	server, _ := t.fleet.Server(t.one.id)
@@ -104,11 +108,14 @@ func (t *trouble) judge(ctx context.Context) claim {
 		return nil // claimed already
 	}
 	if t.gone || time.Since(t.since) > outOfReach {
-		if voters := t.peers.majority(t.suspects(ctx), time.Now()); voters != nil {
+		if voters, all := t.peers.majority(t.suspects(ctx), time.Now()); voters != nil && (t.gone || all) {
 			return func(ctx context.Context) error {
 				return t.servers.ClaimSuspected(ctx, t.one.id, t.one.instance, voters)
 			}
 		}
+	}
+	if time.Since(t.since) < answersWithin {
+		return nil
 	}
 	sent, seen := t.fleet.Heartbeat(t.one.id)
 	if t.peers.silence(seen, time.Now()) < heartbeatStale {
