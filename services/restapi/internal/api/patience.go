@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,18 +13,29 @@ import (
 )
 
 // patient is r with the end of the time that its call may take: what cannot be confirmed by then is refused, whatever
-// it is that does not answer. The time that a caller asks to wait comes on top, and the operation sees to it that it is
-// used for nothing else, see [soon]; a stream has no end but only a beginning.
+// it is that does not answer. The time that a caller asks to wait comes on top where it may be asked for, and the
+// operation sees to it that it is used for nothing else, see [soon]; a stream has no end but only a beginning.
 func patient(r *http.Request, op *huma.Operation) (*http.Request, context.CancelFunc) {
 	if op.Metadata[metadataAccess] == byEvents {
 		return r, func() {}
 	}
-	asked, err := waitOf(r.URL.Query().Get("wait"))
-	if err != nil {
-		asked = 0 // the operation says what is wrong with it
+	limit := replyTimeout
+	if takes(op, "wait") {
+		asked, err := waitOf(r.URL.Query().Get("wait"))
+		if err == nil { // or the operation says what is wrong with it
+			limit += asked
+		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), replyTimeout+asked+preferredWait(r.Header.Get("Prefer")))
+	if takes(op, "Prefer") {
+		limit += preferredWait(r.Header.Get("Prefer"))
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	return r.WithContext(ctx), cancel
+}
+
+// takes reports whether an operation has a parameter of that name.
+func takes(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == name })
 }
 
 // soon bounds what an operation does before it waits.
