@@ -79,3 +79,28 @@ func TestPoll_BringsASyncToWhoIsBehind(t *testing.T) {
 		return errors.New("no sync was asked for")
 	})
 }
+
+// A session whose queue is gone, because it ends or its queue is being made again, does not keep others from their sync.
+func TestPoll_BringsASyncAlthoughAnotherCannotBeAsked(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	for _, gone := range []bool{true, false} {
+		session := f.session()
+		path, token := f.user(session, "ann")
+		id := control.SessionID(session)
+		err := errors.Join(f.store.Presence.Begin(t.Context(), id, "ann", time.Now()),
+			f.store.Presence.MarkBehind(t.Context(), id, []control.UserID{"ann"}))
+		if gone {
+			err = errors.Join(err, f.broker.DeleteQueue(t.Context(), message.SessionQueue(id).Name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.poll(token, path, "")
+	}
+	testkit.Eventually(t, func() error {
+		if len(f.wrapper.got(message.TypeSync)) == 0 {
+			return errors.New("no sync was asked for")
+		}
+		return nil
+	})
+}
