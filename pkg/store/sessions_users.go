@@ -10,8 +10,13 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// endedFor is how long a join that has ended is remembered. Chosen: a request is delivered again within minutes.
-const endedFor = time.Hour
+const (
+	// endedFor is how long a join that has ended is remembered. Chosen: a request is delivered again within minutes.
+	endedFor = time.Hour
+	// endedKept is how many are at most: a page that loads again and again rejoins each time. Chosen: more than end while
+	// a request waits to be delivered again.
+	endedKept = 1000
+)
 
 // AddUser takes a user into an active session: once, only while there is a place, and not under a join that has ended
 // already. maxUsers 0 means no limit.
@@ -49,7 +54,7 @@ func (s *Sessions) Rejoin(
 	}
 	return s.update(ctx, "rejoin a user in", id,
 		bson.M{"state": control.SessionActive, "users": presentUser(user.ID, replaces)},
-		bson.M{"$set": set, "$push": bson.M{"ended": replaces}}, userFilter(user.ID, replaces))
+		bson.M{"$set": set, "$push": nowEnded(replaces)}, userFilter(user.ID, replaces))
 }
 
 // DropOldJoin forgets what a user published and its connections under joins before join.
@@ -88,8 +93,13 @@ func (s *Sessions) RemoveLeaving(
 				"users":       bson.M{"id": user, "join": join},
 				"connections": bson.M{"user": user},
 			},
-			"$push": bson.M{"ended": join},
+			"$push": nowEnded(join),
 		})
+}
+
+// nowEnded remembers that a join has ended.
+func nowEnded(join control.JoinID) bson.M {
+	return bson.M{"ended": bson.M{"$each": []control.JoinID{join}, "$slice": -endedKept}}
 }
 
 // SetUserTold says that everybody has been told that the user came, by the message added.
