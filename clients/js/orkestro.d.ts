@@ -11,7 +11,7 @@ export interface SessionOptions {
   epoch?: number;
   /** Another token after a 401, from your backend. */
   renewToken?: () => Promise<string>;
-  /** Leave when the page is closed; otherwise the user stays for its grace time and may rejoin. */
+  /** Leave when the page is closed or left for another one; otherwise the user stays for its grace time and may rejoin. */
   leaveOnUnload?: boolean;
   /** Backoff of retries in milliseconds. */
   retry?: { min?: number; max?: number };

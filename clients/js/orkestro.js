@@ -475,9 +475,11 @@ export class Session extends EventTarget {
     if (!this.closed) this.#renewLater();
   }
 
+  // persisted: the browser keeps the page, asleep, in case one comes back to it. For the others one has left, so has one here.
   #pageHidden = ({ persisted }) => {
-    if (persisted || !this.leaveOnUnload || this.closed) return;
+    if (!this.leaveOnUnload || this.closed) return;
     this.api.once('DELETE', this.api.user, { keepalive: true }).catch(() => {});
+    if (persisted) this.#close({ reason: 'left' });
   };
 
   #close(detail) {

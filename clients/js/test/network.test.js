@@ -26,14 +26,14 @@ function fakeBrowser(t) {
 }
 
 /** A session that publishes, and receives on a connection. */
-async function call(t) {
+async function call(t, options = {}) {
   const fake = await FakeServer.start(t);
   FakePeerConnection.all = [];
   fake.routes.set('PUT /publish', ({ sdp }) => ({ status: 200, body: { sdp: `answer to ${sdp}` } }));
   fake.joined();
   const session = await join({
     url: fake.url, session: 's', user: 'me', token: 't1', retry: { min: 2, max: 20 },
-    RTCPeerConnection: FakePeerConnection,
+    RTCPeerConnection: FakePeerConnection, ...options,
   });
   fake.sessions.push(session);
   await session.publish(new FakeMediaStream([new FakeTrack('video')]));
@@ -54,6 +54,25 @@ async function eventually(condition) {
 const restarts = (fake) => ({
   publish: FakePeerConnection.all[0].offers.filter((o) => o.iceRestart).length,
   subscribe: fake.callsOf('POST', '/subscribe/offer').filter((c) => c.body.iceRestart).length,
+});
+
+test('a page that is left for another one leaves the session, though the browser keeps it', async (t) => {
+  const { page } = fakeBrowser(t);
+  const { fake, session } = await call(t, { leaveOnUnload: true });
+  const closed = new Promise((resolve) => session.on('closed', resolve));
+  page.dispatchEvent(Object.assign(new Event('pagehide'), { persisted: true }));
+  assert.equal((await closed).reason, 'left');
+  await eventually(() => fake.callsOf('DELETE', '/').length === 1);
+  assert.equal(FakePeerConnection.open.length, 0);
+});
+
+test('a page that is closed stays in the session unless told otherwise', async (t) => {
+  const { page } = fakeBrowser(t);
+  const { fake, session } = await call(t);
+  page.dispatchEvent(Object.assign(new Event('pagehide'), { persisted: false }));
+  await session.send('chat', 'hello'); // a call that is made later has been answered
+  assert.equal(fake.callsOf('DELETE', '/').length, 0);
+  assert.equal(session.closed, false);
 });
 
 test('another network restarts ICE on both connections, and the poll', async (t) => {
