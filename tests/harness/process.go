@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/orkestro/orkestro/pkg/testkit/freeport"
 )
 
 const (
@@ -169,7 +171,7 @@ func readyTCP(ctx context.Context, p *Process) error {
 // freeAddress is a loopback address that nobody listens on. A process takes it a moment later and again after a restart,
 // which is why the kernel cannot be left to choose.
 func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := freeport.Listen(ctx)
 	if err != nil {
 		return "", err
 	}

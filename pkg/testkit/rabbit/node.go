@@ -53,7 +53,7 @@ func open(ctx context.Context, n *Node) (*Node, error) {
 	if n.dir, err = filepath.Abs(n.dir); err != nil {
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
-	if n.ports, err = freePorts(); err != nil {
+	if n.ports, err = freePorts(ctx); err != nil {
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
 	if err := n.writeFiles(); err != nil {

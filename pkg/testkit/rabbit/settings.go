@@ -1,20 +1,23 @@
 package rabbit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+
+	"github.com/orkestro/orkestro/pkg/testkit/freeport"
 )
 
 // ports are the loopback ports of one node.
 type ports struct{ amqp, distribution, epmd, management int }
 
-// freePorts picks ports that are free at this moment.
-func freePorts() (ports, error) {
+// freePorts picks ports that are free, and stay so while the node is away.
+func freePorts(ctx context.Context) (ports, error) {
 	var p ports
 	for _, port := range []*int{&p.amqp, &p.distribution, &p.epmd, &p.management} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		listener, err := freeport.Listen(ctx)
 		if err != nil {
 			return ports{}, err
 		}
