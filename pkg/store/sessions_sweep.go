@@ -44,10 +44,10 @@ func (s SessionSummary) Uses(endpoint string) bool {
 	return slices.ContainsFunc(s.Connections, func(c ConnectionSummary) bool { return c.Endpoint.ID == endpoint })
 }
 
-// Empty lists active sessions that nobody is in since before a time, oldest first.
-func (s *Sessions) Empty(ctx context.Context, before time.Time, limit int64) ([]SessionSummary, error) {
+// Empty lists active sessions that nobody is in since a time between from and to, oldest first.
+func (s *Sessions) Empty(ctx context.Context, from, to time.Time, limit int64) ([]SessionSummary, error) {
 	return s.summaries(ctx, "list empty sessions",
-		bson.M{"state": control.SessionActive, "emptySince": bson.M{"$lte": before}},
+		bson.M{"state": control.SessionActive, "emptySince": bson.M{"$gte": from, "$lte": to}},
 		options.Find().SetSort(bson.D{{Key: "emptySince", Value: 1}}).SetLimit(limit))
 }
 

@@ -244,7 +244,7 @@ func TestSessions_Summaries(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
 	insert(t, s, "s")
-	if list, err := s.Sessions.Empty(ctx, now, 10); err != nil || len(list) != 1 || list[0].EmptyTimeout != time.Minute {
+	if list, err := s.Sessions.Empty(ctx, time.Time{}, now, 10); err != nil || len(list) != 1 || list[0].EmptyTimeout != time.Minute {
 		t.Fatalf("got %+v, %v", list, err)
 	}
 	must(t, s.Sessions.SetPipeline(ctx, "s", 0, control.PipelineRef{ID: "p", Server: "m", Instance: "old"}, nil))

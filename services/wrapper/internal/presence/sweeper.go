@@ -19,8 +19,13 @@ import (
 	"github.com/orkestro/orkestro/services/wrapper/internal/session"
 )
 
-// batch bounds what one round looks at of each kind; the next round goes on.
-const batch = 500
+const (
+	// batch bounds what one round looks at of each kind; the next round goes on.
+	batch = 500
+	// unmarkedEvery is the time between two looks for sessions without users that do not say so. The database has to go
+	// through all that are active for it, and whoever takes the last user out says it nearly always.
+	unmarkedEvery = 30 * time.Second
+)
 
 // Config are the settings of the sweeper.
 type Config struct {
@@ -43,8 +48,11 @@ type Sweeper struct {
 	store  *store.Store
 	broker Broker
 	log    *slog.Logger
-	// polling is of the one goroutine that sweeps.
-	polling polling
+
+	// Of the one goroutine that sweeps:
+	polling    polling
+	emptyFrom  time.Time // where the next round goes on to look at empty sessions, most of which have time yet
+	unmarkedAt time.Time // when unmarked sessions were looked for
 }
 
 // New is a sweeper; Run starts it.
@@ -169,16 +177,20 @@ func lastHeard(sess *control.Session, user control.User, p control.Presence, now
 
 // empty asks for sessions to be closed that nobody is in, although users could come all that time.
 func (s *Sweeper) empty(ctx context.Context, now time.Time) error {
-	sessions, err := s.store.Sessions.Empty(ctx, now, batch)
+	sessions, err := s.store.Sessions.Empty(ctx, s.emptyFrom, now, batch)
 	if err != nil {
 		return err
+	}
+	s.emptyFrom = time.Time{}
+	if len(sessions) == batch {
+		s.emptyFrom = *sessions[batch-1].EmptySince
 	}
 	for _, sess := range sessions {
 		timeout := sess.EmptyTimeout
 		if timeout <= 0 {
 			timeout = s.cfg.EmptyTimeout
 		}
-		if sess.EmptySince == nil || now.Sub(*sess.EmptySince) < timeout || !s.polling.possibleFor(timeout, now) {
+		if now.Sub(*sess.EmptySince) < timeout || !s.polling.possibleFor(timeout, now) {
 			continue
 		}
 		if err := s.ask(ctx, sess.ID, message.TypeCloseSession,
@@ -191,6 +203,10 @@ func (s *Sweeper) empty(ctx context.Context, now time.Time) error {
 
 // unmarked finds sessions whose last user was taken out by somebody who could not say so any more.
 func (s *Sweeper) unmarked(ctx context.Context, now time.Time) error {
+	if now.Sub(s.unmarkedAt) < unmarkedEvery {
+		return nil
+	}
+	s.unmarkedAt = now
 	sessions, err := s.store.Sessions.Unmarked(ctx, batch)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -170,6 +171,28 @@ func TestSweep_ClosesEmptySessions(t *testing.T) {
 	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
 	if f.count("own") != 1 || f.count("default") != 0 {
 		t.Fatalf("asked %d and %d, want the first only", f.count("own"), f.count("default"))
+	}
+}
+
+// Many sessions that may be empty for long do not keep those from being closed that came after them.
+func TestSweep_LooksAtAllEmptySessions(t *testing.T) {
+	f := newFixture(t)
+	for n := range 600 { // more than one round looks at
+		f.insert(control.SessionID(fmt.Sprint("patient-", n)), 2*time.Hour-time.Duration(n)*time.Second, 24*time.Hour)
+	}
+	f.insert("s", 2*time.Minute, time.Minute)
+	f.sweepFor(time.Minute+2*time.Second, control.ReplicaReady)
+	if f.count("s") == 0 {
+		t.Error("nobody closes it")
+	}
+}
+
+func TestSweep_MarksEmptySessions(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.store.Sessions.Insert(t.Context(), control.Session{ID: "s", State: control.SessionActive}))
+	f.sweepFor(time.Minute, control.ReplicaReady)
+	if sess, err := f.store.Sessions.Get(t.Context(), "s"); err != nil || sess.EmptySince == nil {
+		t.Fatalf("nobody says that it is empty (%v)", err)
 	}
 }
 
