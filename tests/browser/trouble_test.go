@@ -64,6 +64,13 @@ func TestTrouble(t *testing.T) {
 			bob.hasUsers(2)
 			ann.sees("Bob")
 		}},
+		{"a tab that goes to another page is gone at once", func() {
+			cat := browser.visit(demo, "Cat", "auto", "picture")
+			bob.sees("Cat")
+			cat.do("go to another page", chromedp.Navigate(fleet.base+"/docs"))
+			bob.shows("log", "Cat: left")
+			bob.hasUsers(2)
+		}},
 		{"pages outlive a restart of everything", func() {
 			bob.hears("Ann")
 			fleet.end(syscall.SIGKILL)
@@ -78,6 +85,18 @@ func TestTrouble(t *testing.T) {
 			bob.shows("status", "joined")
 			bob.hasUsers(2)
 			ann.t.Logf("Ann: picture of Bob %s", ann.note("Bob"))
+		}},
+		{"pages are told when the session is not there after a restart", func() {
+			fleet.end(syscall.SIGKILL)
+			fleet.settings = nil // no data
+			fleet.start()
+			for _, v := range []*visitor{ann, bob} {
+				v.shows("ended", "started again without their data")
+			}
+			ann.keepScreenshots("ended")
+			ann.click("join")
+			bob.click("join")
+			ann.sees("Bob")
 		}},
 	}
 	for _, s := range steps {

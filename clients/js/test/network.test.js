@@ -61,8 +61,8 @@ test('a page that is left for another one leaves the session, though the browser
   const { fake, session } = await call(t, { leaveOnUnload: true });
   const closed = new Promise((resolve) => session.on('closed', resolve));
   page.dispatchEvent(Object.assign(new Event('pagehide'), { persisted: true }));
-  assert.equal((await closed).reason, 'left');
   await eventually(() => fake.callsOf('DELETE', '/').length === 1);
+  assert.equal((await closed).reason, 'left');
   assert.equal(FakePeerConnection.open.length, 0);
 });
 

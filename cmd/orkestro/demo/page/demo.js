@@ -49,6 +49,7 @@ async function enter() {
   const error = document.querySelector('[data-testid="join-error"]');
   const button = document.querySelector('[data-testid="join"]');
   error.hidden = true;
+  panel.ended('');
   button.disabled = true;
   panel.status('joining', 'warn');
   try {
@@ -260,6 +261,16 @@ function drawMuted(kind, muted) {
   else tiles.setSilent(ownKey, muted);
 }
 
+// Why a session is over, by the SDK's CloseReason, for the one who was in it.
+const endings = {
+  removed: 'The session does not know you any more: you were removed from it, or the servers started again without their data.',
+  timeout: 'You were removed from the session: nothing was heard of this page for too long, or its connections kept failing.',
+  deleted: 'The session was closed.',
+  empty: 'The session was closed because nobody was in it.',
+  superseded: 'Another page has joined as you.',
+  unauthorized: 'The servers do not accept this page any more.',
+};
+
 /** Back to the form; why, unless one left oneself. */
 function ended({ reason }) {
   clearInterval(statsTimer);
@@ -272,7 +283,8 @@ function ended({ reason }) {
   $('call').hidden = true;
   $('lobby').hidden = false;
   document.querySelector('[data-testid="where"]').textContent = '';
-  panel.status(reason === 'left' ? 'left' : `ended: ${reason}`, reason === 'left' ? '' : 'bad');
+  panel.status(reason === 'left' ? 'left' : 'ended', reason === 'left' ? '' : 'bad');
+  panel.ended(reason === 'left' ? '' : `${endings[reason] ?? `The session is over (${reason}).`} Join to go on.`);
 }
 
 async function guarded(action) {

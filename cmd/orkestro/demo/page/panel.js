@@ -16,6 +16,13 @@ export function status(text, tone = '') {
   pill.dataset.tone = tone;
 }
 
+/** Says above the form why the call is over; empty: nothing. */
+export function ended(text) {
+  const line = byTestID('ended');
+  line.textContent = text;
+  line.hidden = text === '';
+}
+
 export const milliseconds = (ms) => (ms === null ? null : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 export const bitrate = (bps) => (bps < 1e6 ? `${Math.round(bps / 1e3)} kbit/s` : `${(bps / 1e6).toFixed(2)} Mbit/s`);
