@@ -49,8 +49,8 @@ func TestFlood(t *testing.T) {
 	if f.other.Load() > 0 || f.hasty.Load() > 0 {
 		t.Errorf("%d answers were neither 202 nor 429, %d did not say when to come again", f.other.Load(), f.hasty.Load())
 	}
-	// Generous: the flooder and its refusals take their share of the same machine.
-	const slack = 100 * time.Millisecond
+	// Generous: the flooder and its refusals, and other tests, take their share of the same machine.
+	const slack = 300 * time.Millisecond
 	if busy.message > 4*calm.message+slack || busy.join > 4*calm.join+slack {
 		t.Errorf("others are slowed by a flood: %+v, without it %+v", busy, calm)
 	}
