@@ -249,5 +249,8 @@ func (s *Sweeper) ask(ctx context.Context, id control.SessionID, kind string, bo
 	if errors.Is(err, broker.ErrUnroutable) {
 		err = s.broker.Send(ctx, message.WrapperQueue, m)
 	}
+	if errors.Is(err, broker.ErrFull) {
+		return nil // the next round asks again; others shall not wait for it
+	}
 	return err
 }

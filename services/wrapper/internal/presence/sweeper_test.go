@@ -187,6 +187,34 @@ func TestSweep_LooksAtAllEmptySessions(t *testing.T) {
 	}
 }
 
+// fullQueue is a broker one of whose queues takes nothing.
+type fullQueue struct {
+	*memory.Broker
+	name string
+}
+
+func (q fullQueue) Send(ctx context.Context, queue string, m broker.Message) error {
+	if queue == q.name {
+		return broker.ErrFull
+	}
+	return q.Broker.Send(ctx, queue, m)
+}
+
+// A session whose queue is full does not keep others from being seen to.
+func TestSweep_GoesOnBehindAFullQueue(t *testing.T) {
+	f := newFixture(t)
+	f.sweeper = presence.New(presence.Config{Every: time.Second, Grace: time.Minute, EmptyTimeout: time.Hour},
+		f.store, fullQueue{f.broker, message.SessionQueue("a").Name}, slog.New(slog.DiscardHandler))
+	for _, id := range []control.SessionID{"a", "b"} {
+		f.insert(id, 0, time.Hour)
+		f.must(f.store.Sessions.MarkClosing(t.Context(), id, "deleted", false))
+	}
+	f.must(f.sweeper.Sweep(t.Context()))
+	if f.count("b") != 1 {
+		t.Error("nobody was asked to finish the other one")
+	}
+}
+
 func TestSweep_MarksEmptySessions(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.store.Sessions.Insert(t.Context(), control.Session{ID: "s", State: control.SessionActive}))

@@ -179,8 +179,8 @@ func (r *Reconciler) ask(ctx context.Context, sess store.SessionSummary, gone bo
 		ID: session.RebuildID(sess.ID, sess.Epoch), Type: message.TypeRebuild, Session: string(sess.ID),
 		Time: time.Now().UTC(), Version: message.Version, Body: body,
 	})
-	if errors.Is(err, broker.ErrUnroutable) {
-		return nil // closed meanwhile, or its queue is being made again: the next round finds it
+	if errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
+		return nil // closed meanwhile, or its queue is being made again or full: the next round finds it
 	}
 	return err
 }
