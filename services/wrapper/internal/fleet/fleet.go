@@ -55,11 +55,19 @@ func (f *Fleet) Reset(servers []control.MediaServer) {
 	f.signal()
 }
 
-// Changed takes a change of one server.
-func (f *Fleet) Changed(server control.MediaServer) { f.Saw(server) }
-
-// Saw takes a later sight of one server.
+// Saw takes the places that are taken on a server, as a reservation has just found them: the next choice counts it
+// before the news of it is here. Nothing else of that sight counts, for news of later may have been faster.
 func (f *Fleet) Saw(server control.MediaServer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s, found := f.servers[server.ID]; found && s.server.Instance == server.Instance {
+		s.server.Placed = max(s.server.Placed, server.Placed)
+		f.servers[server.ID] = s
+	}
+}
+
+// Changed takes a change of one server.
+func (f *Fleet) Changed(server control.MediaServer) {
 	f.mu.Lock()
 	signal := f.sawLocked(server)
 	f.mu.Unlock()

@@ -50,7 +50,7 @@ type Negotiator interface {
 type Fleet interface {
 	// Servers lists them as they were last seen; those that this Wrapper does not reach are suspect.
 	Servers() []control.MediaServer
-	// Saw takes a later sight of one.
+	// Saw takes the places that are taken on one, as a reservation has found them.
 	Saw(server control.MediaServer)
 	// Media is a connection to one. Errors: [ErrOutOfReach].
 	Media(ctx context.Context, id control.MediaServerID) (Media, error)
