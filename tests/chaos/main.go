@@ -37,18 +37,14 @@ func main() {
 	}
 }
 
-// run plans and does what was ordered, and is an error if anything was found. Its log and report go to out, the logs of
-// the fleet to artifacts/<name>. Where nothing can be cut off, the plan is one without that. Errors: those of
-// [harness.Start].
+// run plans and does what was ordered, as far as it is possible here, and is an error if anything was found. Its log and
+// report go to out, the logs of the fleet to artifacts/<name>. Errors: those of [harness.Start].
 func run(ctx context.Context, name string, o order, out io.Writer) (err error) {
 	fleet, err := harness.Start(ctx, name, harness.Options{RestAPIs: 2, Wrappers: 3, MediaServers: 3, Isolated: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, fleet.Close(err != nil)) }() //nolint:contextcheck // cleaning up is not for ctx to end
-	if fleet.Store == nil {
-		return errors.New("the database is not this run's to kill: unset ORKESTRO_TEST_MONGO_URL")
-	}
 	st, err := fleet.OpenStore(ctx)
 	if err != nil {
 		return err
@@ -56,11 +52,9 @@ func run(ctx context.Context, name string, o order, out io.Writer) (err error) {
 	defer func() { _ = st.Close(context.WithoutCancel(ctx)) }()
 	w := &world{fleet: fleet, store: st, out: out}
 	fleet.API.Observe(w.attempt)
-	if !fleet.Isolated() {
-		w.say("nothing is cut off: %v", harness.ErrNoNamespaces)
-		if o.of = slices.DeleteFunc(o.of, kind.cutsOff); len(o.of) == 0 {
-			return harness.ErrNoNamespaces
-		}
+	o.of = w.possible(o.of)
+	if len(o.of) == 0 {
+		return errors.New("nothing of what was ordered can be done here")
 	}
 	plan := o.plan()
 	logs := filepath.Dir(fleet.Wrappers[0].Log())
@@ -75,6 +69,19 @@ func run(ctx context.Context, name string, o order, out io.Writer) (err error) {
 		return fmt.Errorf("%d faults; logs: %s", len(w.faults), logs)
 	}
 	return ctx.Err()
+}
+
+// possible are the kinds of trouble that this fleet can be put to; it is said what cannot be.
+func (w *world) possible(of []kind) []kind {
+	if err := w.fleet.Isolated(); err != nil {
+		w.say("nothing is cut off: %v", err)
+		of = slices.DeleteFunc(of, kind.cutsOff)
+	}
+	if w.fleet.Store == nil {
+		w.say("the store is not killed: the database was there before")
+		of = slices.DeleteFunc(of, func(k kind) bool { return k == storeKilled })
+	}
+	return of
 }
 
 // all does every step, until one after which things do not come back, and checks what is left.

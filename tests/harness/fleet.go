@@ -22,11 +22,14 @@ type Options struct {
 	MediaServers int
 	LogLevel     string // "" means debug
 	// Isolated gives each Wrapper and each media server a host of its own, a network namespace, so that it can be cut
-	// off. Where that is not permitted they run without, see [Fleet.Isolated].
+	// off. Where that cannot be they run without, see [Fleet.Isolated].
 	Isolated bool
 	// Settings are further flags of a service, by its name.
 	Settings map[string][]string
 }
+
+// mongoVariable names a MongoDB to be used instead of the embedded store.
+const mongoVariable = "ORKESTRO_TEST_MONGO_URL"
 
 // apiKey is the secret of the fleet's API key.
 const apiKey = "harness-key"
@@ -50,6 +53,7 @@ type Fleet struct {
 	settings map[string][]string // further flags, by service
 
 	network   *network   // of an isolated fleet, nil elsewhere
+	together  error      // why there is no network
 	forwarder *forwarder // from there to the broker
 }
 
@@ -64,7 +68,7 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{name: name, data: data, programs: filepath.Join(data, "bin"), settings: o.Settings}
+	f := &Fleet{name: name, data: data, programs: filepath.Join(data, "bin"), settings: o.Settings, together: errNotOrdered}
 	if f.logLevel = o.LogLevel; f.logLevel == "" {
 		f.logLevel = "debug"
 	}
@@ -90,7 +94,7 @@ func (f *Fleet) start(ctx context.Context, root string, o Options) error {
 	}
 	f.amqp = f.Broker.URL()
 	if o.Isolated {
-		if err := f.isolate(ctx); err != nil && !errors.Is(err, ErrNoNamespaces) {
+		if err := f.isolate(ctx); err != nil {
 			return err
 		}
 	}
@@ -121,7 +125,7 @@ func (f *Fleet) start(ctx context.Context, root string, o Options) error {
 }
 
 func (f *Fleet) startStore(ctx context.Context) error {
-	if f.mongo = os.Getenv("ORKESTRO_TEST_MONGO_URL"); f.mongo != "" {
+	if f.mongo = os.Getenv(mongoVariable); f.mongo != "" {
 		return nil
 	}
 	p, err := f.process(ctx, "store", "orkestro", readyTCP)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"sync"
 )
 
@@ -113,12 +114,32 @@ func (f *forwarder) Close() error {
 	return err
 }
 
-// Isolated reports whether Wrappers and media servers can be cut off: [ErrNoNamespaces] says where they cannot.
-func (f *Fleet) Isolated() bool { return f.network != nil }
+// Why a fleet is together on one host, besides [ErrNoNamespaces].
+var (
+	errNotOrdered   = errors.New("harness: the fleet was not to be isolated")
+	errForeignStore = errors.New("harness: a database that was there before may not be reached from another host")
+)
 
-// isolate makes the network of an isolated fleet, with a way to the broker.
+// Isolated is nil if Wrappers and media servers can be cut off, and else says why they cannot. Errors: [ErrNoNamespaces]
+// among others.
+func (f *Fleet) Isolated() error {
+	if f.network == nil {
+		return f.together
+	}
+	return nil
+}
+
+// isolate makes the network of an isolated fleet, with a way to the broker, or notes why there is none.
 func (f *Fleet) isolate(ctx context.Context) error {
+	if os.Getenv(mongoVariable) != "" {
+		f.together = errForeignStore
+		return nil
+	}
 	n, err := newNetwork(ctx)
+	if errors.Is(err, ErrNoNamespaces) {
+		f.together = err
+		return nil
+	}
 	if err != nil {
 		return err
 	}
