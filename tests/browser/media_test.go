@@ -79,7 +79,7 @@ func (v *visitor) shows(id, text string) {
 	v.t.Helper()
 	v.until(fmt.Sprintf("%s shows %q", id, text), fmt.Sprintf(`
 		const shown = document.querySelector('%s').textContent;
-		return shown.includes(%q) ? '' : shown;`, byTestID(id), text))
+		return shown.includes(%q) ? '' : 'shown: ' + shown;`, byTestID(id), text))
 }
 
 // hasTwoConnectionsAtMost fails when the page ever had more than two peer connections at a time.

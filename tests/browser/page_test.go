@@ -143,7 +143,8 @@ func (v *visitor) fill(id, text string) {
 	v.do("fill in "+id, chromedp.SendKeys(byTestID(id), text, chromedp.NodeVisible))
 }
 
-// until waits until condition, the body of an async function, returns "" and fails with the last reason it returned.
+// until waits until condition, the body of an async function, returns "" and fails with the last reason it returned. A
+// reason that is read from the page begins with a word of its own: what the page has may be empty.
 func (v *visitor) until(what, condition string) {
 	v.t.Helper()
 	reason := eval[string](v, what, fmt.Sprintf(`(async () => {

@@ -118,7 +118,7 @@ func (v *visitor) hasUsers(count int) {
 	v.t.Helper()
 	v.until("as many users as there are people", `
 		const list = [...document.querySelectorAll('[data-testid="users"] li')].map((li) => li.textContent);
-		return list.length === `+strconv.Itoa(count)+` ? '' : list.join(', ');`)
+		return list.length === `+strconv.Itoa(count)+` ? '' : 'users: ' + list.join(', ');`)
 }
 
 // hasMessages waits until these are all the messages that the page shows, in any order.
@@ -127,7 +127,7 @@ func (v *visitor) hasMessages(messages ...string) {
 	slices.Sort(messages)
 	v.until("has each message once", fmt.Sprintf(`
 		const list = [...document.querySelectorAll('[data-testid="messages"] li')].map((li) => li.textContent).sort();
-		return list.join('\n') === %q ? '' : list.join(', ');`, strings.Join(messages, "\n")))
+		return list.join('\n') === %q ? '' : 'messages: ' + list.join(', ');`, strings.Join(messages, "\n")))
 }
 
 // offline has the page's new requests fail. The browser leaves alone what is under way, and all media.
