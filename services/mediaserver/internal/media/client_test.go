@@ -92,8 +92,15 @@ func newClientPC(tb testing.TB, lossless bool) *webrtc.PeerConnection {
 
 func newClientPCWith(tb testing.TB, lossless bool, adjust func(*webrtc.SettingEngine)) *webrtc.PeerConnection {
 	tb.Helper()
+	return newClientPCOf(tb, (*webrtc.MediaEngine).RegisterDefaultCodecs, lossless, adjust)
+}
+
+func newClientPCOf(
+	tb testing.TB, register func(*webrtc.MediaEngine) error, lossless bool, adjust func(*webrtc.SettingEngine),
+) *webrtc.PeerConnection {
+	tb.Helper()
 	engine := &webrtc.MediaEngine{}
-	if err := engine.RegisterDefaultCodecs(); err != nil {
+	if err := register(engine); err != nil {
 		tb.Fatal(err)
 	}
 	registry := &interceptor.Registry{}
@@ -274,6 +281,7 @@ type subscriber struct {
 	wg       sync.WaitGroup
 	lossless bool
 	adjust   func(*webrtc.SettingEngine) // nil: nothing
+	decodes  func(*webrtc.MediaEngine) error
 	answers  chan media.OfferCreated
 }
 
@@ -303,6 +311,7 @@ func prepareSubscriber(tb testing.TB) *subscriber {
 	s := &subscriber{
 		tb: tb, received: map[string]*received{}, channels: map[string][]string{},
 		answers: make(chan media.OfferCreated, 1000), // more than any test makes
+		decodes: (*webrtc.MediaEngine).RegisterDefaultCodecs,
 	}
 	return s
 }
@@ -344,7 +353,7 @@ func (s *subscriber) newPC() {
 	if adjust == nil {
 		adjust = func(*webrtc.SettingEngine) {}
 	}
-	pc := newClientPCWith(s.tb, s.lossless, adjust)
+	pc := newClientPCOf(s.tb, s.decodes, s.lossless, adjust)
 	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) { s.read(track) })
 	pc.OnDataChannel(func(d *webrtc.DataChannel) {
 		d.OnMessage(func(m webrtc.DataChannelMessage) {

@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -126,6 +127,36 @@ func TestCodecs_DifferByTrack(t *testing.T) {
 	}
 	if got := sub.offerCount(); got != 1 {
 		t.Errorf("%d offers", got)
+	}
+}
+
+// A client that cannot decode one stream gets all the others.
+func TestCodecs_OneThatTheClientDoesNotHave(t *testing.T) {
+	f := newFixture(t)
+	p := f.pipeline(t)
+	pub := newPublisher(t, p, "ann")
+	pub.track(webrtc.MimeTypeOpus, "cam")
+	pub.track(webrtc.MimeTypeVP8, "cam")
+	pub.track(webrtc.MimeTypeVP9, "screen")
+	prefer(t, pub.pc.GetTransceivers()[1], webrtc.MimeTypeVP8, "")
+	prefer(t, pub.pc.GetTransceivers()[2], webrtc.MimeTypeVP9, "profile-id=0")
+	streams := pub.publish().Streams
+	sub := prepareSubscriber(t)
+	sub.decodes = func(engine *webrtc.MediaEngine) error {
+		opus := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
+		vp9 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: "profile-id=0"}
+		return errors.Join(
+			engine.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opus, PayloadType: 111}, webrtc.RTPCodecTypeAudio),
+			engine.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: vp9, PayloadType: 98}, webrtc.RTPCodecTypeVideo))
+	}
+	sub.attach(f, p, "ben", control.Subscriptions{})
+	testkit.Eventually(t, func() error { return sub.receives(streams[0].ID, "audio", 10) })
+	testkit.Eventually(t, func() error { return sub.receives(streams[1].ID, "video", 10) })
+	if got := sub.offerCount(); got != 1 {
+		t.Errorf("%d offers", got)
+	}
+	if sub.receives(streams[0].ID, "video", 1) == nil {
+		t.Error("video came in a codec that the client does not have")
 	}
 }
 

@@ -29,10 +29,16 @@ func (t localTrack) StreamID() string { return t.streamID }
 // Kind implements webrtc.TrackLocal.
 func (t localTrack) Kind() webrtc.RTPCodecType { return webrtc.NewRTPCodecType(t.kind) }
 
-// Bind begins sending with what was negotiated.
+// Bind begins sending with what was negotiated. A client that cannot decode what the source sends gets nothing on this
+// track: an error would end the connection, with all that it can decode.
 func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	chosen, found := t.choose(ctx.CodecParameters())
-	if !found {
+	negotiated := ctx.CodecParameters()
+	chosen, found := t.choose(negotiated)
+	switch {
+	case found:
+	case t.wanted != (Codec{}) && len(negotiated) > 0:
+		return negotiated[0], nil
+	default:
 		return webrtc.RTPCodecParameters{}, errNoCommonCodec
 	}
 	out := &output{
