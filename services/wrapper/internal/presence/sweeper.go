@@ -40,6 +40,7 @@ type Broker interface {
 	Send(ctx context.Context, queue string, m broker.Message) error
 	DeleteQueue(ctx context.Context, name string) error
 	DeleteExchange(ctx context.Context, name string) error
+	Inspect(ctx context.Context, queue string) (broker.Info, error)
 }
 
 // Sweeper looks again and again. Every Wrapper has one; two that find the same ask for the same, which is harmless.

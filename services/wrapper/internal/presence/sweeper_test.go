@@ -254,6 +254,11 @@ func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
 	f := newFixture(t)
 	f.insert("s", 0, time.Hour)
 	f.must(f.broker.DeclareExchange(t.Context(), message.SessionExchange("s")))
+	for _, user := range []control.UserID{"done", "unread"} {
+		f.user(user, 0, control.ConnectionClosed)
+		f.must(f.broker.DeclareQueue(t.Context(), message.UserQueue("s", user)))
+	}
+	f.must(f.broker.Send(t.Context(), message.UserQueue("s", "unread").Name, broker.Message{ID: "m"}))
 	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
 	f.must(f.store.Sessions.MarkClosed(t.Context(), "s", time.Now(), time.Now().Add(time.Hour)))
 	f.sweepFor(10*time.Second, control.ReplicaReady) // a late request may still be handled
@@ -267,6 +272,12 @@ func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
 	err := f.broker.Broadcast(t.Context(), message.SessionExchange("s"), broker.Message{ID: "nothing"})
 	if !errors.Is(err, broker.ErrNotFound) {
 		t.Errorf("the exchange is there (%v)", err)
+	}
+	if _, err := f.broker.Inspect(t.Context(), message.UserQueue("s", "done").Name); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the queue of a user that has read everything is there (%v)", err)
+	}
+	if _, err := f.broker.Inspect(t.Context(), message.UserQueue("s", "unread").Name); err != nil {
+		t.Errorf("what a user has not read is gone: %v", err)
 	}
 	if left, err := f.store.Sessions.Uncleared(t.Context(), f.now, 10); err != nil || len(left) != 0 {
 		t.Errorf("it is looked at again and again: %v, %v", left, err)
