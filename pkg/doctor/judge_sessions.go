@@ -30,11 +30,12 @@ func (v view) checkSessions(r *result) {
 	}
 }
 
-// outlived reports whether a session is empty for longer than it wants. One that does not say goes by a setting of
-// the Wrappers.
+// outlived reports whether a session is empty for longer than it wants, and once more: after an outage, in which nobody
+// could have come back, the sweeper gives it its whole time again. One that does not say goes by a setting of the
+// Wrappers.
 func (v view) outlived(sess *control.Session) bool {
 	return sess.EmptySince != nil && sess.EmptyTimeout > 0 &&
-		v.at.Sub(*sess.EmptySince) > sess.EmptyTimeout+v.settings.Pause
+		v.at.Sub(*sess.EmptySince) > 2*sess.EmptyTimeout+v.settings.Pause
 }
 
 func (v view) checkUsers(r *result) {
