@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/tests/harness"
@@ -32,6 +33,7 @@ func TestSessions_AThousandWithKillsLeaveNothing(t *testing.T) {
 		}
 	}
 	before := takeStock(t)
+	defer tellDeadLetters(t)
 	numbers, ended := make(chan int), make(chan error)
 	var working sync.WaitGroup
 	for range atOnce {
@@ -69,6 +71,26 @@ func TestSessions_AThousandWithKillsLeaveNothing(t *testing.T) {
 	restarts.Wait()
 	t.Logf("%d sessions in %s", sessions, time.Since(began).Round(time.Second))
 	testkit.Eventually(t, func() error { return before.compare(t) })
+}
+
+// tellDeadLetters says what was given up, which nothing should be.
+func tellDeadLetters(t *testing.T) {
+	t.Helper()
+	b := openBroker(t)
+	info, err := b.Inspect(t.Context(), broker.DeadLetterQueue)
+	if err != nil || info.Messages == 0 {
+		return
+	}
+	letters, err := b.OpenMailbox(t.Context(), broker.DeadLetterQueue, info.Messages)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = letters.Close() }()
+	for range info.Messages {
+		m := <-letters.Deliveries()
+		t.Errorf("given up: %s %s of %s: %+v", m.Type, m.ID, m.Session, m.Failure)
+	}
 }
 
 // shortLife is a session, of which every tenth has two users who poll to its end, and another tenth one who leaves.
