@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/orkestro/orkestro/pkg/store"
@@ -145,6 +146,10 @@ func (f *Fleet) startStore(ctx context.Context) error {
 // startAll starts n processes of a service at once and waits until all are ready.
 func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process, error) {
 	var processes []*Process
+	own, err := f.networkSettings(service)
+	if err != nil {
+		return nil, err
+	}
 	started := make(chan error, n)
 	for i := range n {
 		p, err := f.process(ctx, fmt.Sprintf("%s-%d", service, i+1), service, readyHTTP)
@@ -159,7 +164,7 @@ func (f *Fleet) startAll(ctx context.Context, service string, n int) ([]*Process
 		p.args = append([]string{
 			"--id=" + p.Name, "--listen=" + p.Address, "--amqp-url=" + f.amqp, "--mongo-url=" + f.mongo,
 			"--mongo-database=" + f.database(), "--log-level=" + f.logLevel,
-		}, append(settings(service), f.settings[service]...)...)
+		}, slices.Concat(settings(service), own, f.settings[service])...)
 		processes = append(processes, p)
 	}
 	for _, p := range processes {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -183,4 +185,28 @@ func (f *Fleet) disband() error {
 		return fmt.Errorf("harness: end the network: %w", err)
 	}
 	return nil
+}
+
+// networkSettings keep a media server off the networks of isolated fleets: another test's may go at any moment, and with
+// it the path that a connection has chosen.
+func (f *Fleet) networkSettings(service string) ([]string, error) {
+	if service != "mediaserver" || f.isolated(service) {
+		return nil, nil
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, i := range interfaces {
+		addresses, err := i.Addrs()
+		if err != nil {
+			continue // it has gone meanwhile
+		}
+		foreign := func(a net.Addr) bool { return strings.HasPrefix(a.String(), hostsPrefix) }
+		if len(addresses) > 0 && !slices.ContainsFunc(addresses, foreign) {
+			names = append(names, i.Name)
+		}
+	}
+	return []string{"--media-interfaces=" + strings.Join(names, ",")}, nil
 }
