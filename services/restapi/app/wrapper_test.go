@@ -22,6 +22,7 @@ type wrapper struct {
 	broker broker.Broker
 	store  *store.Store
 
+	one      sync.Mutex // held by the request that acts: it may come from two replicas at once
 	mu       sync.Mutex
 	silent   map[string]bool // types of requests that get no reply
 	requests []broker.Message
@@ -76,7 +77,9 @@ func (w *wrapper) handle(ctx context.Context, d broker.Delivery) error {
 	if silent {
 		return nil
 	}
+	w.one.Lock()
 	result, err := w.act(ctx, d.Message)
+	w.one.Unlock()
 	if d.ReplyTo == "" {
 		return nil
 	}
