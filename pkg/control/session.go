@@ -168,3 +168,22 @@ type Subscription struct {
 	Kinds    []string `bson:"kinds" json:"kinds,omitempty"`
 	MaxLayer *int     `bson:"maxLayer" json:"maxLayer,omitempty"`
 }
+
+// StreamQuality is what a subscriber is sent of a video stream: Layer of Layers, 0 being the smallest picture. Layer is -1
+// while nothing is sent. Limit is why it is not more.
+type StreamQuality struct {
+	ID     StreamID     `json:"id"`
+	Layer  int          `json:"layer"`
+	Layers int          `json:"layers"`
+	Limit  QualityLimit `json:"limit"`
+}
+
+// QualityLimit says what keeps a layer from being a higher one.
+type QualityLimit string
+
+// The limits. The publisher is the limit when the highest layer that it sends is sent on.
+const (
+	LimitedByPublisher QualityLimit = "publisher"
+	LimitedByBandwidth QualityLimit = "bandwidth"
+	LimitedByMaxLayer  QualityLimit = "maxLayer"
+)

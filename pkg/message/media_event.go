@@ -7,6 +7,8 @@ const (
 	TypeMediaOffer     = "media-offer"     // MediaOffer
 	TypeMediaState     = "media-state"     // MediaState
 	TypeMediaCandidate = "media-candidate" // MediaCandidate
+	TypeMediaQuality   = "media-quality"   // MediaQuality
+	TypeMediaSpeakers  = "media-speakers"  // MediaSpeakers
 )
 
 // EndpointEvent names the endpoint that an event is about. Every media event begins with it.
@@ -38,4 +40,22 @@ type MediaCandidate struct {
 	EndpointEvent
 	Candidate *control.Candidate `json:"candidate,omitempty"`
 	End       bool               `json:"end,omitempty"`
+}
+
+// MediaQuality says what a subscribe endpoint sends of each video stream now. Number counts these events of the endpoint
+// from 1. Only the latest counts: it holds everything.
+type MediaQuality struct {
+	EndpointEvent
+	Number    int64                   `json:"number"`
+	Bandwidth int64                   `json:"bandwidth"` // bits per second that are estimated to reach the client; 0: unknown
+	Streams   []control.StreamQuality `json:"streams"`
+}
+
+// MediaSpeakers says who speaks in a pipeline now, loudest first; none: nobody. Number counts these events of the
+// pipeline from 1. Only the latest counts.
+type MediaSpeakers struct {
+	Epoch    int64              `json:"epoch"`
+	Pipeline string             `json:"pipeline"`
+	Number   int64              `json:"number"`
+	Streams  []control.StreamID `json:"streams"`
 }

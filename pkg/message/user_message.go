@@ -24,6 +24,8 @@ const (
 	UserTypeDisconnected     = "disconnected"
 	UserTypeReconnect        = "reconnect"
 	UserTypeICEServers       = "ice-servers"
+	UserTypeQuality          = "quality"
+	UserTypeSpeakers         = "speakers"
 	UserTypeMessage          = "message"
 	UserTypeError            = "error"
 	UserTypeSessionClosed    = "session-closed"
@@ -163,6 +165,23 @@ type (
 	// ICEServersData is the data of "ice-servers".
 	ICEServersData struct {
 		ICEServers []control.ICEServer `json:"iceServers"`
+	}
+	// QualityData is the data of "quality": what the user is sent of each video stream that has several layers. Bandwidth
+	// is the estimate that it was chosen by, in bits per second; 0: unknown.
+	QualityData struct {
+		Epoch     int64                   `json:"epoch"`
+		Bandwidth int64                   `json:"bandwidth"`
+		Streams   []control.StreamQuality `json:"streams"`
+	}
+	// SpeakersData is the data of "speakers": the streams that are heard now, loudest first.
+	SpeakersData struct {
+		Epoch    int64     `json:"epoch"`
+		Speakers []Speaker `json:"speakers"`
+	}
+	// Speaker is one stream that is heard, and whose it is.
+	Speaker struct {
+		User   control.UserID   `json:"user"`
+		Stream control.StreamID `json:"stream"`
 	}
 	// ApplicationData is the data of "message".
 	ApplicationData struct {

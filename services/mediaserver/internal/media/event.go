@@ -28,6 +28,8 @@ const (
 	EventDataChannelClosed         = "DataChannelClosed"
 	EventOfferCreated              = "OfferCreated"         // orkestro.SubscribeEndpoint
 	EventEndpointStateChanged      = "EndpointStateChanged" // both orkestro endpoints
+	EventQualityChanged            = "QualityChanged"       // orkestro.SubscribeEndpoint
+	EventSpeakersChanged           = "SpeakersChanged"      // MediaPipeline
 )
 
 // Event is something that happened to Object. Data is one of the structs below, or nil when the type says it all; it
@@ -138,4 +140,19 @@ type OfferCreated struct {
 type EndpointStateChanged struct {
 	Number int64                   `json:"number"`
 	State  control.ConnectionState `json:"state"`
+}
+
+// QualityChanged is the data of [EventQualityChanged]; Number counts these events of the endpoint from 1, Bandwidth is in
+// bits per second, 0: unknown.
+type QualityChanged struct {
+	Number    int64                   `json:"number"`
+	Bandwidth int64                   `json:"bandwidth"`
+	Streams   []control.StreamQuality `json:"streams"`
+}
+
+// SpeakersChanged is the data of [EventSpeakersChanged]: the streams that are heard, loudest first. Number counts these
+// events of the pipeline from 1.
+type SpeakersChanged struct {
+	Number  int64              `json:"number"`
+	Streams []control.StreamID `json:"streams"`
 }
