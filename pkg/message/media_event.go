@@ -42,8 +42,8 @@ type MediaCandidate struct {
 	End       bool               `json:"end,omitempty"`
 }
 
-// MediaQuality says what a subscribe endpoint sends of each video stream now. Number counts these events of the endpoint
-// from 1. Only the latest counts: it holds everything.
+// MediaQuality says what a subscribe endpoint sends of each video stream now. Only the one with the highest Number
+// counts: it holds everything. Numbers are milliseconds of the clock, so that those of a later endpoint are higher.
 type MediaQuality struct {
 	EndpointEvent
 	Number    int64                   `json:"number"`
@@ -51,8 +51,8 @@ type MediaQuality struct {
 	Streams   []control.StreamQuality `json:"streams"`
 }
 
-// MediaSpeakers says who speaks in a pipeline now, loudest first; none: nobody. Number counts these events of the
-// pipeline from 1. Only the latest counts.
+// MediaSpeakers says who speaks in a pipeline now, loudest first; none: nobody. Number is as in
+// [MediaQuality].
 type MediaSpeakers struct {
 	Epoch    int64              `json:"epoch"`
 	Pipeline string             `json:"pipeline"`

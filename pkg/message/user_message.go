@@ -170,12 +170,14 @@ type (
 	// is the estimate that it was chosen by, in bits per second; 0: unknown.
 	QualityData struct {
 		Epoch     int64                   `json:"epoch"`
+		Seq       int64                   `json:"seq"` // one that is not higher than the last of the epoch is void
 		Bandwidth int64                   `json:"bandwidth"`
 		Streams   []control.StreamQuality `json:"streams"`
 	}
 	// SpeakersData is the data of "speakers": the streams that are heard now, loudest first.
 	SpeakersData struct {
 		Epoch    int64     `json:"epoch"`
+		Seq      int64     `json:"seq"` // one that is not higher than the last of the epoch is void
 		Speakers []Speaker `json:"speakers"`
 	}
 	// Speaker is one stream that is heard, and whose it is.

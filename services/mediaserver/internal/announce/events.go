@@ -34,8 +34,8 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m broker.Message) error
 }
 
-// Events publishes the events of endpoints that belong to a session of the fleet. While the broker is away it keeps, of
-// each endpoint, only the last offer and the last state: older ones are void. So what waits is bounded by the number of
+// Events publishes the events of pipelines and endpoints that belong to a session of the fleet. While the broker is away
+// it keeps, of each, only the last of a type: older ones are void. So what waits is bounded by the number of
 // endpoints, and nothing that counts is lost. Safe for concurrent use.
 type Events struct {
 	sender Sender
@@ -72,16 +72,43 @@ func NewEvents(sender Sender, logger *slog.Logger) *Events {
 
 // OnEvent takes an event of the media server. It does not block, and ignores what is not of the fleet.
 func (e *Events) OnEvent(event media.Event) {
-	pipeline, ok := event.Object.Parent().(*media.Pipeline)
-	if !ok || pipeline.Session() == "" {
+	pipeline := pipelineOf(event.Object)
+	if pipeline == nil || pipeline.Session() == "" {
 		return
+	}
+	m, told := translate(event, pipeline)
+	if !told {
+		return
+	}
+	m.ID, m.Time, m.Version, m.Session = control.NewID(), event.Time, message.Version, string(pipeline.Session())
+	e.add(event.Object.ID(), message.SessionQueue(pipeline.Session()).Name, m)
+}
+
+// pipelineOf is the pipeline that an object is or belongs to; nil for none.
+func pipelineOf(o media.Object) *media.Pipeline {
+	if p, ok := o.(*media.Pipeline); ok {
+		return p
+	}
+	p, _ := o.Parent().(*media.Pipeline)
+	return p
+}
+
+// translate is what Wrappers are told of an event, if they are.
+func translate(event media.Event, pipeline *media.Pipeline) (m outgoing, told bool) {
+	m = outgoing{at: event.Time}
+	if data, ok := event.Data.(media.SpeakersChanged); ok {
+		m.Type = message.TypeMediaSpeakers
+		m.Body = encode(message.MediaSpeakers{
+			Epoch: pipeline.Epoch(), Pipeline: pipeline.ID(), Number: data.Number, Streams: data.Streams,
+		})
+		return m, true
 	}
 	about, ok := describe(event.Object)
 	if !ok {
-		return
+		return m, false
 	}
 	about.Epoch, about.Pipeline, about.Endpoint = pipeline.Epoch(), pipeline.ID(), event.Object.ID()
-	m := outgoing{at: event.Time}
+	m.User = string(about.User)
 	switch data := event.Data.(type) {
 	case media.OfferCreated:
 		m.Type = message.TypeMediaOffer
@@ -92,12 +119,15 @@ func (e *Events) OnEvent(event media.Event) {
 		if data.State == control.ConnectionConnecting {
 			m.at = event.Time.Add(passing)
 		}
+	case media.QualityChanged:
+		m.Type = message.TypeMediaQuality
+		m.Body = encode(message.MediaQuality{
+			EndpointEvent: about, Number: data.Number, Bandwidth: data.Bandwidth, Streams: data.Streams,
+		})
 	default:
-		return
+		return m, false
 	}
-	m.ID, m.Time, m.Version = control.NewID(), event.Time, message.Version
-	m.Session, m.User = string(pipeline.Session()), string(about.User)
-	e.add(event.Object.ID(), message.SessionQueue(pipeline.Session()).Name, m)
+	return m, true
 }
 
 // describe says whose endpoint an object is.

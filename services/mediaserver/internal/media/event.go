@@ -142,16 +142,16 @@ type EndpointStateChanged struct {
 	State  control.ConnectionState `json:"state"`
 }
 
-// QualityChanged is the data of [EventQualityChanged]; Number counts these events of the endpoint from 1, Bandwidth is in
-// bits per second, 0: unknown.
+// QualityChanged is the data of [EventQualityChanged]; Number is as in [message.MediaQuality], Bandwidth is in bits per
+// second, 0: unknown.
 type QualityChanged struct {
 	Number    int64                   `json:"number"`
 	Bandwidth int64                   `json:"bandwidth"`
 	Streams   []control.StreamQuality `json:"streams"`
 }
 
-// SpeakersChanged is the data of [EventSpeakersChanged]: the streams that are heard, loudest first. Number counts these
-// events of the pipeline from 1.
+// SpeakersChanged is the data of [EventSpeakersChanged]: the streams that are heard, loudest first. Number is as in
+// [message.MediaQuality].
 type SpeakersChanged struct {
 	Number  int64              `json:"number"`
 	Streams []control.StreamID `json:"streams"`

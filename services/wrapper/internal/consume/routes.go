@@ -34,6 +34,8 @@ func routes(s *session.Service) map[string]route {
 		message.TypeMediaOffer:       do(s.MediaOffer),
 		message.TypeMediaState:       do(s.MediaState),
 		message.TypeMediaCandidate:   do(s.MediaCandidate),
+		message.TypeMediaQuality:     do(s.MediaQuality),
+		message.TypeMediaSpeakers:    do(s.MediaSpeakers),
 	}
 }
 

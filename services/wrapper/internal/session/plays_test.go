@@ -78,6 +78,8 @@ func plays() []play {
 		{name: "rebuild", given: stranded, letter: rebuilds, next: []letter{joins("a", "a2", "a1")}},
 		{name: "media offer", given: call, letter: offers, next: []letter{answers("b", "b1", 1)}},
 		{name: "media candidate", given: call, letter: hasCandidate},
+		{name: "media quality", given: call, letter: hasQuality, next: []letter{leaves("b", "b1")}},
+		{name: "media speakers", given: call, letter: hasSpeakers, next: []letter{leaves("b", "b1")}},
 		{name: "media connected", given: call, letter: changes(1, control.ConnectionConnected), next: []letter{leaves("b", "b1")}},
 		{name: "media failed", given: call, letter: changes(1, control.ConnectionFailed)},
 		{name: "media failed too often", given: failedOnce, letter: changes(2, control.ConnectionFailed)},
@@ -213,4 +215,19 @@ func changes(number int64, state control.ConnectionState) func(s *stage) letter 
 			EndpointEvent: event(s), Number: number, State: state,
 		}}
 	}
+}
+
+func hasQuality(s *stage) letter {
+	return letter{message.TypeMediaQuality, "quality", message.MediaQuality{
+		EndpointEvent: event(s), Number: 1, Bandwidth: 1_000_000,
+		Streams: []control.StreamQuality{
+			{ID: control.StreamIDFor("a", "cam"), Layer: 1, Layers: 3, Limit: control.LimitedByBandwidth},
+		},
+	}}
+}
+
+func hasSpeakers(s *stage) letter {
+	return letter{message.TypeMediaSpeakers, "speakers", message.MediaSpeakers{
+		Epoch: 1, Pipeline: s.session().Pipeline.ID, Number: 1, Streams: []control.StreamID{control.StreamIDFor("a", "cam")},
+	}}
 }
