@@ -59,15 +59,15 @@ func newClass(create constructor, traits ...trait) class {
 // classes are the types of this server by qualified name.
 type classes map[string]class
 
-func newClasses(s *Server) classes {
+func newClasses(r *registry) classes {
 	return classes{
-		typeServerManager:          newClass(nil, mediaObject(), s.serverManager()),
-		mediaapi.TypeMediaPipeline: newClass(s.createPipeline, mediaObject(), s.mediaPipeline()),
-		"kurento.WebRtcEndpoint": newClass(s.createWebRTCEndpoint, mediaObject(), s.mediaElement(), s.sdpEndpoint(),
-			s.baseRTPEndpoint(), s.webRTCEndpoint()),
-		mediaapi.TypePublishEndpoint: newClass(s.createPublishEndpoint,
+		typeServerManager:          newClass(nil, mediaObject(), serverManager(r)),
+		mediaapi.TypeMediaPipeline: newClass(createPipeline(r), mediaObject(), mediaPipeline(r)),
+		"kurento.WebRtcEndpoint": newClass(createWebRTCEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
+			baseRTPEndpoint(r), webRTCEndpoint(r)),
+		mediaapi.TypePublishEndpoint: newClass(createPublishEndpoint(r),
 			mediaObject(), fleetEndpoint(), publishEndpoint()),
-		mediaapi.TypeSubscribeEndpoint: newClass(s.createSubscribeEndpoint,
+		mediaapi.TypeSubscribeEndpoint: newClass(createSubscribeEndpoint(r),
 			mediaObject(), fleetEndpoint(), subscribeEndpoint()),
 	}
 }

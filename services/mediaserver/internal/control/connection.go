@@ -6,7 +6,6 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/jsonrpc"
-	"github.com/orkestro/orkestro/pkg/logging"
 )
 
 // connection serves the requests of one connection. The goroutine that reads the connection owns its fields.
@@ -24,7 +23,7 @@ func (c *connection) Accept(r jsonrpc.Request) jsonrpc.Task {
 	if err != nil {
 		return c.refuse(r.Method, started, err)
 	}
-	m, found := c.server.method(r.Method)
+	m, found := c.server.methods.find(r.Method)
 	if !found {
 		return c.refuse("unknown", started, coded(jsonrpc.CodeMethodNotFound, "there is no method '"+r.Method+"'"))
 	}
@@ -35,7 +34,7 @@ func (c *connection) Accept(r jsonrpc.Request) jsonrpc.Task {
 	if r.Method == methodCloseSession && (wanted.SessionID == "" || wanted.SessionID == c.session) {
 		c.session = ""
 	}
-	operation := c.server.operationName(r.Method, wanted)
+	operation := c.server.methods.operationName(r.Method, wanted)
 	var answer answer
 	return jsonrpc.Task{
 		Lane:      lane(r.Method, wanted),
@@ -100,26 +99,16 @@ func (c *connection) refuse(operation string, started time.Time, err error) json
 // failed counts a failure and gives it as the client gets it.
 func (c *connection) failed(operation string, started time.Time, err error) error {
 	c.server.observe(operation, "error", started)
-	return c.server.wireError(operation, err)
-}
-
-// wireError is err as the client gets it. What was not foreseen is a defect of this server: it is logged here because
-// the client is not told of it.
-func (s *Server) wireError(operation string, err error) *jsonrpc.Error {
-	wire, foreseen := asWireError(err)
-	if !foreseen {
-		s.log.Error("request failed", logging.KeyType, operation, logging.KeyError, err)
-	}
-	return wire
+	return wireError(c.server.log, operation, err)
 }
 
 // operationName names a request in the metrics: its method, for invoke the operation if there is one of that name.
-func (s *Server) operationName(method string, r request) string {
+func (m *methods) operationName(method string, r request) string {
 	if method != methodInvoke {
 		return method
 	}
 	name := r.Operation
-	for _, class := range s.classes {
+	for _, class := range m.classes {
 		if _, known := class.operations[name]; known {
 			return name
 		}

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/orkestro/orkestro/pkg/jsonrpc"
+	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
@@ -82,4 +84,14 @@ func asWireError(err error) (wire *jsonrpc.Error, foreseen bool) {
 		return coded(jsonrpc.CodeInternalError, "the connection was closed"), true
 	}
 	return coded(jsonrpc.CodeInternalError, "internal error"), false
+}
+
+// wireError is err as the client gets it. What was not foreseen is a defect of this server: it is logged here because
+// the client is not told of it.
+func wireError(log *slog.Logger, operation string, err error) *jsonrpc.Error {
+	wire, foreseen := asWireError(err)
+	if !foreseen {
+		log.Error("request failed", logging.KeyType, operation, logging.KeyError, err)
+	}
+	return wire
 }

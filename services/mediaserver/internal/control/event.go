@@ -17,10 +17,10 @@ func (s *Server) OnEvent(e media.Event) {
 	source := e.Object
 	switch e.Type {
 	case media.EventObjectCreated:
-		t.object, source = mediaapi.ServerManagerID, s.manager
+		t.object, source = mediaapi.ServerManagerID, s.objects.manager
 	case media.EventObjectDestroyed:
-		s.forget(e.Object.ID())
-		t.object, source = mediaapi.ServerManagerID, s.manager
+		s.objects.forget(e.Object.ID())
+		t.object, source = mediaapi.ServerManagerID, s.objects.manager
 	}
 	if !s.sessions.subscribed(t) {
 		return

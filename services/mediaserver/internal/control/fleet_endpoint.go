@@ -31,8 +31,8 @@ func fleetEndpoint() trait {
 }
 
 // member decodes the constructor of a fleet endpoint.
-func (s *Server) member(p params) (*media.Pipeline, mediaapi.EndpointParams, error) {
-	pipeline, err := s.pipelineOf(p)
+func (r *registry) member(p params) (*media.Pipeline, mediaapi.EndpointParams, error) {
+	pipeline, err := r.pipelineOf(p)
 	if err != nil {
 		return nil, mediaapi.EndpointParams{}, err
 	}
@@ -48,20 +48,24 @@ func (s *Server) member(p params) (*media.Pipeline, mediaapi.EndpointParams, err
 	return pipeline, mediaapi.EndpointParams{User: user, Join: join, Subscriptions: &subscriptions}, err
 }
 
-func (s *Server) createPublishEndpoint(p params) (media.Object, error) {
-	pipeline, wanted, err := s.member(p)
-	if err != nil {
-		return nil, err
+func createPublishEndpoint(r *registry) constructor {
+	return func(p params) (media.Object, error) {
+		pipeline, wanted, err := r.member(p)
+		if err != nil {
+			return nil, err
+		}
+		return pipeline.NewPublishEndpoint(wanted.User, wanted.Join)
 	}
-	return pipeline.NewPublishEndpoint(wanted.User, wanted.Join)
 }
 
-func (s *Server) createSubscribeEndpoint(p params) (media.Object, error) {
-	pipeline, wanted, err := s.member(p)
-	if err != nil {
-		return nil, err
+func createSubscribeEndpoint(r *registry) constructor {
+	return func(p params) (media.Object, error) {
+		pipeline, wanted, err := r.member(p)
+		if err != nil {
+			return nil, err
+		}
+		return pipeline.NewSubscribeEndpoint(wanted.User, wanted.Join, *wanted.Subscriptions)
 	}
-	return pipeline.NewSubscribeEndpoint(wanted.User, wanted.Join, *wanted.Subscriptions)
 }
 
 // publishEndpoint is what orkestro.PublishEndpoint adds.

@@ -25,10 +25,10 @@ type connectionData struct {
 }
 
 // mediaElement is what MediaElement adds to MediaObject. Bitrates of encoders are kept and have no effect.
-func (s *Server) mediaElement() trait {
+func mediaElement(r *registry) trait {
 	operations := map[string]operation{
-		"connect":    s.link(element.Connect),
-		"disconnect": s.link(element.Disconnect),
+		"connect":    link(r, element.Connect),
+		"disconnect": link(r, element.Disconnect),
 		"getSinkConnections": on(func(_ context.Context, e element, p params) (any, error) {
 			return connections(e.SinkConnections, p)
 		}),
@@ -42,7 +42,7 @@ func (s *Server) mediaElement() trait {
 		"dumpGstreamerDot":   refused("there is no GStreamer in this server"),
 	}
 	for _, name := range []string{"encoderBitrate", "minEncoderBitrate", "maxEncoderBitrate"} {
-		maps.Copy(operations, stored(s.properties, name, 0))
+		maps.Copy(operations, stored(r.properties, name, 0))
 	}
 	return trait{operations: operations, events: []string{
 		media.EventElementConnected, media.EventElementDisconnected, media.EventMediaFlowInStateChanged,
@@ -54,19 +54,11 @@ func (s *Server) mediaElement() trait {
 const eventMediaTranscodingStateChanged = "MediaTranscodingStateChanged"
 
 // link is connect or disconnect.
-func (s *Server) link(do func(element, media.Connectable, ...media.MediaType) error) operation {
+func link(r *registry, do func(element, media.Connectable, ...media.MediaType) error) operation {
 	return on(func(_ context.Context, e element, p params) (any, error) {
-		id, err := required[reference](p, "sink")
+		sink, err := named[media.Connectable](r, p, "sink", "MediaElement")
 		if err != nil {
 			return nil, err
-		}
-		object, err := s.find(id)
-		if err != nil {
-			return nil, err
-		}
-		sink, ok := object.(media.Connectable)
-		if !ok {
-			return nil, errorf(codeMarshall, "parameter 'sink': '%s' is no MediaElement", id)
 		}
 		kinds, err := mediaTypes(p)
 		if err != nil {

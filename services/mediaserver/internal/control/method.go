@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
@@ -50,38 +51,48 @@ func (a answer) result(session string) map[string]any {
 
 type method func(ctx context.Context, c call) (answer, error)
 
-func (s *Server) method(name string) (method, bool) {
-	if name == methodTransaction {
-		return s.transaction, true
-	}
-	return s.stepMethod(name)
+// methods are the methods of the protocol.
+type methods struct {
+	objects  *registry
+	classes  classes
+	instance string
+	log      *slog.Logger
+	steps    map[string]method // those that may also be steps of a transaction
 }
 
-// stepMethod finds a method that may also be a step of a transaction.
-func (s *Server) stepMethod(name string) (method, bool) {
-	m, found := map[string]method{
+func newMethods(objects *registry, instance string, logger *slog.Logger) *methods {
+	m := &methods{objects: objects, classes: newClasses(objects), instance: instance, log: logger}
+	m.steps = map[string]method{
 		methodPing:         func(context.Context, call) (answer, error) { return value("pong"), nil },
-		methodConnect:      s.connect,
-		methodCreate:       s.create,
-		methodDescribe:     s.describe,
-		methodInvoke:       s.invoke,
-		methodSubscribe:    s.subscribe,
-		methodUnsubscribe:  s.unsubscribe,
-		methodRelease:      s.releaseObject,
-		methodCloseSession: s.closeSession,
+		methodConnect:      m.connect,
+		methodCreate:       m.create,
+		methodDescribe:     m.describe,
+		methodInvoke:       m.invoke,
+		methodSubscribe:    m.subscribe,
+		methodUnsubscribe:  m.unsubscribe,
+		methodRelease:      m.release,
+		methodCloseSession: m.closeSession,
 		methodKeepAlive:    func(context.Context, call) (answer, error) { return answer{}, nil },
-		"ref":              s.ref,
-		"unref":            s.unref,
-	}[name]
-	return m, found
+		"ref":              m.ref,
+		"unref":            m.unref,
+	}
+	return m
 }
 
-func (s *Server) connect(context.Context, call) (answer, error) {
-	return answer{members: map[string]any{"serverId": s.config.Instance}}, nil
+func (m *methods) find(name string) (method, bool) {
+	if name == methodTransaction {
+		return m.transaction, true
+	}
+	step, found := m.steps[name]
+	return step, found
 }
 
-func (s *Server) create(_ context.Context, c call) (answer, error) {
-	name, class, err := s.classes.find(c.Type)
+func (m *methods) connect(context.Context, call) (answer, error) {
+	return answer{members: map[string]any{"serverId": m.instance}}, nil
+}
+
+func (m *methods) create(_ context.Context, c call) (answer, error) {
+	name, class, err := m.classes.find(c.Type)
 	if err != nil {
 		return answer{}, err
 	}
@@ -89,28 +100,20 @@ func (s *Server) create(_ context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("create %s: %w", name, err)
 	}
-	return value(object.ID()), s.reference(c, object)
-}
-
-// reference has the session of a request hold what the request named.
-func (s *Server) reference(c call, o media.Object) error {
-	if root := rootOf(o.ID()); root != "" {
-		return s.sessions.reference(c.session, root)
-	}
-	return nil
+	return value(object.ID()), m.objects.reference(c.session, object)
 }
 
 // named finds the object of a request and references it.
-func (s *Server) named(c call) (media.Object, error) {
-	object, err := s.find(c.Object)
+func (m *methods) named(c call) (media.Object, error) {
+	object, err := m.objects.find(c.Object)
 	if err != nil {
 		return nil, err
 	}
-	return object, s.reference(c, object)
+	return object, m.objects.reference(c.session, object)
 }
 
-func (s *Server) describe(_ context.Context, c call) (answer, error) {
-	object, err := s.named(c)
+func (m *methods) describe(_ context.Context, c call) (answer, error) {
+	object, err := m.named(c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -119,12 +122,12 @@ func (s *Server) describe(_ context.Context, c call) (answer, error) {
 	}}, nil
 }
 
-func (s *Server) invoke(ctx context.Context, c call) (answer, error) {
-	object, err := s.named(c)
+func (m *methods) invoke(ctx context.Context, c call) (answer, error) {
+	object, err := m.named(c)
 	if err != nil {
 		return answer{}, err
 	}
-	operation, found := s.classes[object.QualifiedType()].operations[c.Operation]
+	operation, found := m.classes[object.QualifiedType()].operations[c.Operation]
 	if !found {
 		return answer{}, errorf(codeMethodNotFound, "'%s' has no method '%s'", object.Type(), c.Operation)
 	}
@@ -135,15 +138,15 @@ func (s *Server) invoke(ctx context.Context, c call) (answer, error) {
 	return value(result), nil
 }
 
-func (s *Server) subscribe(_ context.Context, c call) (answer, error) {
-	object, err := s.named(c)
+func (m *methods) subscribe(_ context.Context, c call) (answer, error) {
+	object, err := m.named(c)
 	if err != nil {
 		return answer{}, err
 	}
-	if !slices.Contains(s.classes[object.QualifiedType()].events, c.Type) {
+	if !slices.Contains(m.classes[object.QualifiedType()].events, c.Type) {
 		return answer{}, errorf(codeEventNotSupported, "'%s' has no event '%s'", object.Type(), c.Type)
 	}
-	made, err := s.sessions.subscribe(c.session, topic{object.ID(), c.Type})
+	made, err := m.objects.sessions.subscribe(c.session, topic{object.ID(), c.Type})
 	if err != nil {
 		return answer{}, err
 	}
@@ -153,55 +156,55 @@ func (s *Server) subscribe(_ context.Context, c call) (answer, error) {
 }
 
 // unsubscribe succeeds whatever it names: clients unsubscribe after a release, and an error would end a Node process.
-func (s *Server) unsubscribe(_ context.Context, c call) (answer, error) {
-	s.sessions.unsubscribe(c.Subscription)
+func (m *methods) unsubscribe(_ context.Context, c call) (answer, error) {
+	m.objects.sessions.unsubscribe(c.Subscription)
 	return answer{}, nil
 }
 
-// releaseObject succeeds for an object that is gone already.
-func (s *Server) releaseObject(_ context.Context, c call) (answer, error) {
-	object, err := s.find(c.Object)
+// release succeeds for an object that is gone already.
+func (m *methods) release(_ context.Context, c call) (answer, error) {
+	object, err := m.objects.find(c.Object)
 	switch {
-	case err == nil && object == media.Object(s.manager):
+	case err == nil && object == media.Object(m.objects.manager):
 		return answer{}, errorf(codeOperationNotSupported, "the ServerManager cannot be released")
 	case err == nil:
-		s.release(object)
+		m.objects.release(object)
 	}
 	return answer{}, nil
 }
 
 // closeSession drops a session; with release what it referenced is released, else only what nobody else references.
-func (s *Server) closeSession(_ context.Context, c call) (answer, error) {
+func (m *methods) closeSession(_ context.Context, c call) (answer, error) {
 	id := c.SessionID
 	if id == "" {
 		id = c.session
 	}
-	held, orphaned := s.sessions.end(id)
+	held, orphaned := m.objects.sessions.end(id)
 	if !c.Release {
-		s.releaseOrphans(orphaned)
+		m.objects.releaseOrphans(orphaned)
 		return answer{}, nil
 	}
 	for _, pipeline := range held {
-		if object, found := s.media.Object(pipeline); found {
-			s.release(object)
+		if object, found := m.objects.media.Object(pipeline); found {
+			m.objects.release(object)
 		}
 	}
 	return answer{}, nil
 }
 
-func (s *Server) ref(_ context.Context, c call) (answer, error) {
-	_, err := s.named(c)
+func (m *methods) ref(_ context.Context, c call) (answer, error) {
+	_, err := m.named(c)
 	return answer{}, err
 }
 
 // unref drops the session's hold on a pipeline. What is in a pipeline is held with it, so there it changes nothing.
-func (s *Server) unref(_ context.Context, c call) (answer, error) {
-	object, err := s.find(c.Object)
+func (m *methods) unref(_ context.Context, c call) (answer, error) {
+	object, err := m.objects.find(c.Object)
 	if err != nil {
 		return answer{}, err
 	}
-	if object.Parent() == nil && s.sessions.dereference(c.session, object.ID()) {
-		s.releaseOrphans([]string{object.ID()})
+	if object.Parent() == nil && m.objects.sessions.dereference(c.session, object.ID()) {
+		m.objects.releaseOrphans([]string{object.ID()})
 	}
 	return answer{}, nil
 }

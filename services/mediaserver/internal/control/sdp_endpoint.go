@@ -8,7 +8,7 @@ import (
 )
 
 // sdpEndpoint is what SessionEndpoint and SdpEndpoint add to MediaElement. Limits of bandwidth are kept and given back.
-func (s *Server) sdpEndpoint() trait {
+func sdpEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"generateOffer": on(generateOffer),
 		"processOffer": on(func(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
@@ -33,7 +33,7 @@ func (s *Server) sdpEndpoint() trait {
 		}),
 	}
 	for _, name := range []string{"maxAudioRecvBandwidth", "maxVideoRecvBandwidth"} {
-		maps.Copy(operations, stored(s.properties, name, 0))
+		maps.Copy(operations, stored(r.properties, name, 0))
 	}
 	return trait{
 		operations: operations,
@@ -56,17 +56,17 @@ func generateOffer(ctx context.Context, e *media.WebRTCEndpoint, p params) (any,
 }
 
 // baseRTPEndpoint is what BaseRtpEndpoint adds. Hints for an encoder or a packet layer are kept and given back.
-func (s *Server) baseRTPEndpoint() trait {
+func baseRTPEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"getMediaState":      onWebRTC(func(e *media.WebRTCEndpoint) any { return e.MediaState() }),
 		"getConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any { return e.ConnectionState() }),
 		"requestKeyframe":    onWebRTC(func(e *media.WebRTCEndpoint) any { e.RequestKeyframe(); return nil }),
 	}
 	for _, name := range []string{"minVideoRecvBandwidth", "minVideoSendBandwidth", "maxVideoSendBandwidth"} {
-		maps.Copy(operations, stored(s.properties, name, 0))
+		maps.Copy(operations, stored(r.properties, name, 0))
 	}
-	maps.Copy(operations, stored(s.properties, "mtu", defaultMTU))
-	maps.Copy(operations, stored(s.properties, "rembParams", map[string]any{}))
+	maps.Copy(operations, stored(r.properties, "mtu", defaultMTU))
+	maps.Copy(operations, stored(r.properties, "rembParams", map[string]any{}))
 	return trait{
 		operations: operations,
 		events:     []string{media.EventMediaStateChanged, media.EventConnectionStateChanged},

@@ -7,14 +7,12 @@ package control
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/orkestro/orkestro/pkg/jsonrpc"
 	"github.com/orkestro/orkestro/pkg/logging"
-	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
@@ -29,34 +27,30 @@ type Config struct {
 
 // Server serves the protocol on any number of connections. Safe for concurrent use.
 type Server struct {
-	config     Config
-	media      *media.Server
-	log        *slog.Logger
-	started    time.Time
-	manager    *manager
-	sessions   *sessions
-	properties *properties
-	classes    classes
-	duration   *prometheus.HistogramVec
+	period   time.Duration
+	log      *slog.Logger
+	objects  *registry
+	sessions *sessions
+	methods  *methods
+	duration *prometheus.HistogramVec
 }
 
 // New makes the control layer of m. Events reach it through [Server.OnEvent]; Run has its sessions expire.
 func New(config Config, m *media.Server, metrics prometheus.Registerer, logger *slog.Logger) *Server {
+	logger = logger.With(logging.KeyComponent, "control")
+	objects := newRegistry(m, config.Version, logger)
 	s := &Server{
-		config:     config,
-		media:      m,
-		log:        logger.With(logging.KeyComponent, "control"),
-		started:    time.Now(),
-		manager:    &manager{meta: media.NewMeta(mediaapi.ServerManagerID)},
-		sessions:   newSessions(),
-		properties: newProperties(),
+		period:   config.SessionPeriod,
+		log:      logger,
+		objects:  objects,
+		sessions: objects.sessions,
+		methods:  newMethods(objects, config.Instance, logger),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "orkestro_mediaserver_rpc_duration_seconds",
 			Help:    "Time to serve a request of the control protocol, by method or operation.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9), // 0.1 ms to 6.5 s
 		}, []string{"operation", "result"}),
 	}
-	s.classes = newClasses(s)
 	metrics.MustRegister(s.duration)
 	return s
 }
@@ -71,70 +65,18 @@ func (s *Server) Serve(ctx context.Context, conn jsonrpc.Conn) {
 
 // Run drops expired sessions until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	if s.config.SessionPeriod <= 0 {
+	if s.period <= 0 {
 		<-ctx.Done()
 		return
 	}
-	ticker := time.NewTicker(s.config.SessionPeriod)
+	ticker := time.NewTicker(s.period)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			s.releaseOrphans(s.sessions.expire(s.config.SessionPeriod))
+			s.objects.releaseOrphans(s.sessions.expire(s.period))
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// releaseOrphans releases pipelines that no session references, but for those of the fleet.
-func (s *Server) releaseOrphans(pipelines []string) {
-	for _, id := range pipelines {
-		object, found := s.media.Object(id)
-		if !found {
-			continue
-		}
-		if pipeline, ok := object.(*media.Pipeline); ok && pipeline.Session() == "" {
-			s.log.Info("pipeline released: its last session is gone", logging.KeyPipeline, id)
-			s.release(pipeline)
-		}
-	}
-}
-
-// release ends an object and everything in it. Nobody hears of them any more but listeners of the ServerManager.
-func (s *Server) release(o media.Object) {
-	for _, child := range o.Children() {
-		s.forget(child.ID())
-	}
-	s.forget(o.ID())
-	s.media.Release(o.ID())
-}
-
-func (s *Server) forget(id string) {
-	s.sessions.forget(id)
-	s.properties.forget(id)
-}
-
-// find gives a live object, the ServerManager included.
-func (s *Server) find(id reference) (media.Object, error) {
-	if id == mediaapi.ServerManagerID {
-		return s.manager, nil
-	}
-	if strings.HasPrefix(string(id), newReference) {
-		return nil, errorf(codeNoCommit, "'%s' means something within a transaction only", id)
-	}
-	object, found := s.media.Object(string(id))
-	if !found {
-		return nil, errObjectNotFound(string(id))
-	}
-	return object, nil
-}
-
-// rootOf is the id of the pipeline that an object is in, "" for the ServerManager.
-func rootOf(id string) string {
-	if id == mediaapi.ServerManagerID {
-		return ""
-	}
-	root, _, _ := strings.Cut(id, "/")
-	return root
 }

@@ -19,7 +19,12 @@ const (
 
 // manager is the one ServerManager.
 type manager struct {
-	meta *media.Meta
+	meta    *media.Meta
+	version string
+}
+
+func newManager(version string) *manager {
+	return &manager{meta: media.NewMeta(mediaapi.ServerManagerID), version: version}
 }
 
 // ID implements media.Object.
@@ -64,18 +69,18 @@ type moduleInfo struct {
 }
 
 // info lists what can be created. The clients insist on the modules core, elements and filters.
-func (s *Server) info() serverInfo {
+func (m *manager) info() serverInfo {
 	module := func(name string, factories ...string) moduleInfo {
 		if factories == nil {
 			factories = []string{}
 		}
 		return moduleInfo{
-			Module: "kurento", RegisterType: "ModuleInfo", Version: s.config.Version, Name: name,
-			GenerationTime: s.started.UTC().Format(time.RFC3339), Factories: factories,
+			Module: "kurento", RegisterType: "ModuleInfo", Version: m.version, Name: name,
+			GenerationTime: m.meta.CreationTime().UTC().Format(time.RFC3339), Factories: factories,
 		}
 	}
 	return serverInfo{
-		Module: "kurento", RegisterType: "ServerInfo", Version: s.config.Version, Type: "KMS",
+		Module: "kurento", RegisterType: "ServerInfo", Version: m.version, Type: "KMS",
 		Capabilities: []string{"transactions"},
 		Modules: []moduleInfo{
 			module("core", "MediaPipeline"),
@@ -87,34 +92,34 @@ func (s *Server) info() serverInfo {
 }
 
 // serverManager is what ServerManager adds to MediaObject.
-func (s *Server) serverManager() trait {
+func serverManager(r *registry) trait {
 	operations := map[string]operation{
-		"getInfo":     onObject(func(media.Object) any { return s.info() }),
+		"getInfo":     onObject(func(media.Object) any { return r.manager.info() }),
 		"getMetadata": onObject(func(media.Object) any { return "" }),
-		"getSessions": onObject(func(media.Object) any { return s.sessions.ids() }),
+		"getSessions": onObject(func(media.Object) any { return r.sessions.ids() }),
 		// Listed without referencing, unlike Kurento's: a poller would keep all pipelines from expiring.
-		"getPipelines":            onObject(func(media.Object) any { return idsOf(s.pipelines()) }),
+		"getPipelines":            onObject(func(media.Object) any { return idsOf(pipelines(r.media)) }),
 		"getCpuCount":             onObject(func(media.Object) any { return runtime.NumCPU() }),
 		"getUsedMemory":           onObject(func(media.Object) any { return process.MemoryBytes() / 1024 }), // KiB
 		opGetUsedCPU:              getUsedCPU,
 		"getKmd":                  getKMD,
-		mediaapi.OpFleetPipelines: onObject(func(media.Object) any { return s.fleetPipelines() }),
-		mediaapi.OpFleetEndpoints: onObject(func(media.Object) any { return s.fleetEndpoints() }),
+		mediaapi.OpFleetPipelines: onObject(func(media.Object) any { return fleetPipelines(r.media) }),
+		mediaapi.OpFleetEndpoints: onObject(func(media.Object) any { return fleetEndpoints(r.media) }),
 	}
 	return trait{operations: operations, events: []string{media.EventObjectCreated, media.EventObjectDestroyed}}
 }
 
-func (s *Server) pipelines() []media.Object {
+func pipelines(m *media.Server) []media.Object {
 	var objects []media.Object
-	for _, p := range s.media.Pipelines() {
+	for _, p := range m.Pipelines() {
 		objects = append(objects, p)
 	}
 	return objects
 }
 
-func (s *Server) fleetPipelines() []mediaapi.FleetPipeline {
+func fleetPipelines(m *media.Server) []mediaapi.FleetPipeline {
 	list := []mediaapi.FleetPipeline{}
-	for _, p := range s.media.Pipelines() {
+	for _, p := range m.Pipelines() {
 		if p.Session() != "" {
 			list = append(list, mediaapi.FleetPipeline{ID: p.ID(), Session: p.Session(), Epoch: p.Epoch()})
 		}
@@ -122,9 +127,9 @@ func (s *Server) fleetPipelines() []mediaapi.FleetPipeline {
 	return list
 }
 
-func (s *Server) fleetEndpoints() []mediaapi.FleetEndpoint {
+func fleetEndpoints(m *media.Server) []mediaapi.FleetEndpoint {
 	list := []mediaapi.FleetEndpoint{}
-	for _, p := range s.media.Pipelines() {
+	for _, p := range m.Pipelines() {
 		for _, child := range p.Children() {
 			if e, ok := child.(interface {
 				User() control.UserID

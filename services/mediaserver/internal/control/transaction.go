@@ -34,21 +34,21 @@ type stepResponse struct {
 
 // transaction runs its operations in order up to the first that fails. It succeeds even then, and undoes nothing: the
 // client reads from the responses how far it came.
-func (s *Server) transaction(ctx context.Context, c call) (answer, error) {
+func (m *methods) transaction(ctx context.Context, c call) (answer, error) {
 	if err := checkSteps(c.Operations); err != nil {
 		return answer{}, err
 	}
-	responses, begun := s.runSteps(ctx, c)
+	responses, begun := m.runSteps(ctx, c)
 	made := value(responses)
 	made.subscriptions = begun
 	return made, nil
 }
 
 // runSteps gives the responses up to the first failure, and the subscriptions that were made.
-func (s *Server) runSteps(ctx context.Context, c call) (responses []stepResponse, begun []*subscription) {
+func (m *methods) runSteps(ctx context.Context, c call) (responses []stepResponse, begun []*subscription) {
 	responses = []stepResponse{}
 	for i, step := range c.Operations {
-		response, made := s.respondStep(ctx, c.session, i, step, responses)
+		response, made := m.respondStep(ctx, c.session, i, step, responses)
 		responses, begun = append(responses, response), append(begun, made...)
 		if response.Error != nil {
 			break
@@ -58,13 +58,13 @@ func (s *Server) runSteps(ctx context.Context, c call) (responses []stepResponse
 }
 
 // respondStep runs one step.
-func (s *Server) respondStep(
+func (m *methods) respondStep(
 	ctx context.Context, session string, id int, step step, before []stepResponse,
 ) (response stepResponse, begun []*subscription) {
 	response = stepResponse{ID: id, Version: "2.0"}
-	done, err := s.runStep(ctx, session, step, before)
+	done, err := m.runStep(ctx, session, step, before)
 	if err != nil {
-		response.Error = s.wireError(methodTransaction, err)
+		response.Error = wireError(m.log, methodTransaction, err)
 		return response, nil
 	}
 	response.Result = done.result(session)
@@ -83,8 +83,8 @@ func checkSteps(steps []step) error {
 	return nil
 }
 
-func (s *Server) runStep(ctx context.Context, session string, step step, before []stepResponse) (answer, error) {
-	m, found := s.stepMethod(step.Method)
+func (m *methods) runStep(ctx context.Context, session string, step step, before []stepResponse) (answer, error) {
+	run, found := m.steps[step.Method]
 	if !found {
 		return answer{}, errorf(codeMalformedTransaction, "there is no operation '%s'", step.Method)
 	}
@@ -99,7 +99,7 @@ func (s *Server) runStep(ctx context.Context, session string, step step, before 
 	if wanted.SessionID != "" {
 		session = wanted.SessionID
 	}
-	return m(ctx, call{session: session, request: wanted})
+	return run(ctx, call{session: session, request: wanted})
 }
 
 // resolve puts the values of earlier steps where params refer to them, at any depth.

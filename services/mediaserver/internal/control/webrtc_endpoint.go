@@ -10,25 +10,27 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
-func (s *Server) createWebRTCEndpoint(p params) (media.Object, error) {
-	pipeline, err := s.pipelineOf(p)
-	if err != nil {
-		return nil, err
-	}
-	var wanted media.WebRTCEndpointParams
-	for name, target := range map[string]*bool{
-		"recvonly": &wanted.RecvOnly, "sendonly": &wanted.SendOnly, "useDataChannels": &wanted.UseDataChannels,
-	} {
-		if *target, err = optional(p, name, false); err != nil {
+func createWebRTCEndpoint(r *registry) constructor {
+	return func(p params) (media.Object, error) {
+		pipeline, err := r.pipelineOf(p)
+		if err != nil {
 			return nil, err
 		}
+		var wanted media.WebRTCEndpointParams
+		for name, target := range map[string]*bool{
+			"recvonly": &wanted.RecvOnly, "sendonly": &wanted.SendOnly, "useDataChannels": &wanted.UseDataChannels,
+		} {
+			if *target, err = optional(p, name, false); err != nil {
+				return nil, err
+			}
+		}
+		return pipeline.NewWebRTCEndpoint(wanted)
 	}
-	return pipeline.NewWebRTCEndpoint(wanted)
 }
 
 // webRTCEndpoint is what WebRtcEndpoint adds to BaseRtpEndpoint. The settings of its network are kept and given back:
 // here they belong to the server, whose one port carries all media.
-func (s *Server) webRTCEndpoint() trait {
+func webRTCEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"gatherCandidates": on(func(ctx context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
 			return nil, e.GatherCandidates(ctx)
@@ -62,10 +64,10 @@ func (s *Server) webRTCEndpoint() trait {
 	for _, name := range []string{
 		"stunServerAddress", "turnUrl", "externalIPv4", "externalIPv6", "externalAddress", "networkInterfaces",
 	} {
-		maps.Copy(operations, stored(s.properties, name, ""))
+		maps.Copy(operations, stored(r.properties, name, ""))
 	}
-	maps.Copy(operations, stored(s.properties, "stunServerPort", defaultSTUNPort))
-	maps.Copy(operations, stored(s.properties, "iceTcp", true))
+	maps.Copy(operations, stored(r.properties, "stunServerPort", defaultSTUNPort))
+	maps.Copy(operations, stored(r.properties, "iceTcp", true))
 	return trait{operations: operations, events: []string{
 		media.EventIceCandidateFound, media.EventIceGatheringDone, media.EventIceComponentStateChanged,
 		media.EventNewCandidatePairSelected, media.EventDtlsConnectionStateChange, media.EventDataChannelOpened,
