@@ -25,6 +25,7 @@ type Source struct {
 	paused    atomic.Bool
 	received  counter
 	asked     feedbackCounter
+	loudness  loudness // of audio
 
 	codec atomic.Pointer[Codec]
 
@@ -206,6 +207,9 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 		placed = s.recover(f, in.SequenceNumber, &p)
 	}
 	if placed && !s.paused.Load() {
+		if len(p.audioLevel) == 1 {
+			s.loudness.hear(p.audioLevel[0])
+		}
 		if s.store != nil {
 			s.store.put(&p)
 		}
