@@ -10,7 +10,7 @@ LDFLAGS := -X github.com/orkestro/orkestro/pkg/buildinfo.version=$(VERSION)
 FUZZTIME ?= 20s
 BENCHMARKS := ./pkg/broker/... ./pkg/embeddedmongo/... ./pkg/jsonrpc/... ./services/...
 
-.PHONY: help dev test test-short test-js build lint fmt bench chaos fuzz deps clean
+.PHONY: help dev test test-short test-js build lint fmt bench bench-media chaos fuzz deps clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ $(LINTER):
 bench: deps ## Measure on this machine: the whole system, then each hot path alone
 	go run ./tests/bench
 	go test -run='^$$' -bench=. -benchmem -benchtime=1s $(BENCHMARKS)
+
+bench-media: ## Measure what forwarding media costs, beside a plain Pion server; FLAGS="-n 100 -mode burst" narrows it
+	go run ./tests/benchmedia $(FLAGS)
 
 chaos: deps ## Kill processes of a fleet at random, N (50) times by SEED, and look for what got lost
 	go run ./tests/chaos -n $(or $(N),50) $(if $(SEED),-seed $(SEED))

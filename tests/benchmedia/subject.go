@@ -1,0 +1,207 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/testkit/freeport"
+)
+
+const (
+	perWorker    = 50 // subscribers of one load process
+	readyTimeout = 20 * time.Second
+	warmUp       = time.Second
+	arrivalTime  = 2 * time.Second // packets that are not there by then are lost
+)
+
+// subject is one server under test with its clients.
+type subject struct {
+	name     string
+	address  string
+	baseline bool
+	n        int
+	process
+	publisher   *worker
+	subscribers []*worker
+
+	before int64 // bytes of RSS without subscribers
+	rounds map[string][]result
+}
+
+// result is what one round of one mode brought.
+type result struct {
+	sent, received int64
+	cpu            time.Duration // of the server for each delivered packet
+	allocs         float64       // of the server for each delivered packet
+	memory         int64         // bytes of RSS for each subscriber, at the end
+	latency        []time.Duration
+}
+
+// start starts a server, connects its clients and sends a little, so that all of it is warm.
+func start(ctx context.Context, name, program string, baseline bool, n int) (s *subject, err error) {
+	s = &subject{name: name, baseline: baseline, n: n, rounds: map[string][]result{}}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			s.stop()
+		}
+	}()
+	if err := s.serve(ctx, program); err != nil {
+		return nil, err
+	}
+	if s.publisher, err = startWorker(ctx); err != nil {
+		return nil, err
+	}
+	first := order{Baseline: baseline, Address: s.address, Publish: true, Send: 200 * time.Millisecond, Mode: evenMode}
+	published, err := s.publisher.do(first)
+	if err != nil {
+		return nil, err
+	}
+	if s.before, err = s.rss(); err != nil {
+		return nil, err
+	}
+	if err := s.subscribe(ctx, published.Room); err != nil {
+		return nil, err
+	}
+	_, err = s.publisher.do(order{Send: warmUp, Mode: evenMode})
+	return s, err
+}
+
+func (s *subject) serve(ctx context.Context, program string) error {
+	listener, err := freeport.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	s.address = listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return err
+	}
+	args := []string{"--listen", s.address, "--media-udp", "127.0.0.1:0", "--log-level", "error"}
+	if s.baseline {
+		args = []string{s.address}
+	}
+	s.cmd = command(ctx, program, args...)
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		return err
+	}
+	return s.waitReady(ctx)
+}
+
+func (s *subject) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			return response.Body.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *subject) subscribe(ctx context.Context, where room) error {
+	for left := s.n; left > 0; left -= perWorker {
+		w, err := startWorker(ctx)
+		if err != nil {
+			return err
+		}
+		s.subscribers = append(s.subscribers, w)
+		o := order{Baseline: s.baseline, Address: s.address, Room: where, Subscribers: min(left, perWorker)}
+		if _, err := w.do(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round sends for a time and notes what that cost.
+func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
+	before, _, err := s.collect(order{Samples: true})
+	if err != nil {
+		return err
+	}
+	allocs, err := metric(ctx, s.address, "go_memstats_mallocs_total")
+	if err != nil {
+		return err
+	}
+	cpu, err := s.cpu()
+	if err != nil {
+		return err
+	}
+	sent, err := s.publisher.do(order{Send: d, Mode: m})
+	if err != nil {
+		return err
+	}
+	want := before + int64(sent.Sent*s.n)
+	r := result{sent: int64(sent.Sent) * int64(s.n)}
+	for deadline := time.Now().Add(arrivalTime); ; {
+		if r.received, _, err = s.collect(order{}); err != nil {
+			return err
+		}
+		if r.received >= want || time.Now().After(deadline) {
+			break
+		}
+	}
+	r.received -= before
+	now, err := s.cpu()
+	if err != nil {
+		return err
+	}
+	allocated, err := metric(ctx, s.address, "go_memstats_mallocs_total")
+	if err != nil {
+		return err
+	}
+	if _, r.latency, err = s.collect(order{Samples: true}); err != nil {
+		return err
+	}
+	rss, err := s.rss()
+	if err != nil {
+		return err
+	}
+	r.memory = (rss - s.before) / int64(s.n)
+	r.cpu = (now - cpu) / time.Duration(max(r.received, 1))
+	r.allocs = (allocated - allocs) / float64(max(r.received, 1))
+	s.rounds[m] = append(s.rounds[m], r)
+	return nil
+}
+
+// collect asks all subscribers.
+func (s *subject) collect(o order) (received int64, samples []time.Duration, err error) {
+	for _, w := range s.subscribers {
+		r, err := w.do(o)
+		if err != nil {
+			return 0, nil, err
+		}
+		received += r.Received
+		samples = append(samples, r.Samples...)
+	}
+	return received, samples, nil
+}
+
+func (s *subject) stop() {
+	for _, w := range append(s.subscribers, s.publisher) {
+		if w != nil {
+			_ = w.in.Close()
+			w.stop()
+		}
+	}
+	if s.cmd != nil {
+		s.process.stop()
+	}
+}
