@@ -5,11 +5,19 @@ import "time"
 // ConnectionKind says which of a user's two WebRTC connections is meant.
 type ConnectionKind string
 
-// The client offers on the publish connection, the server on the subscribe connection.
+// The client offers on the publish connection, the server on the subscribe connection. A view is the connection of a
+// viewer (WHEP), who offers and is no user: it has a [Negotiation] and no [Connection].
 const (
 	Publish   ConnectionKind = "publish"
 	Subscribe ConnectionKind = "subscribe"
+	View      ConnectionKind = "view"
 )
+
+// ViewOf is what a viewer watches: one stream, or what one user publishes, or, when both are "", whatever is published.
+type ViewOf struct {
+	User   UserID   `json:"user,omitempty"`
+	Stream StreamID `json:"stream,omitempty"`
+}
 
 // ConnectionState is what the media server last saw of a connection.
 type ConnectionState string
@@ -61,6 +69,9 @@ type Connection struct {
 // Publish: the REST replica that takes an offer counts Accepted up before it queues it, so that a skipped or repeated
 // seq is told apart at once; the Wrapper stores each answer before it sends it. Subscribe: Seq and Offer are the
 // server's last offer, AnsweredSeq the last one that the client answered.
+//
+// Where a client restarts ICE by naming what is new of its offer only (WHIP, WHEP), Offer is its last one. A view is all in
+// its negotiation: User and Join are the viewer, Endpoint is what it is connected to.
 type Negotiation struct {
 	ID          string         `bson:"_id"`
 	Session     SessionID      `bson:"session"`
@@ -73,6 +84,7 @@ type Negotiation struct {
 	AnsweredSeq int64          `bson:"answeredSeq"`
 	Offer       string         `bson:"offer"`
 	Answers     []SDPAnswer    `bson:"answers"` // the last few, by seq
+	Endpoint    string         `bson:"endpoint,omitempty"`
 	UpdatedAt   time.Time      `bson:"updatedAt"`
 }
 

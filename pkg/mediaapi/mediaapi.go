@@ -1,7 +1,8 @@
 // Package mediaapi is the JSON-RPC contract between a Wrapper and a media server, on top of the Kurento Protocol: the
 // module "orkestro" and its shapes. Two endpoint types serve the fleet's scheme of two connections a user; both hold
-// many streams and renegotiate in the same connection. Every call is idempotent, so that a redelivered request can be
-// repeated on the same or another connection:
+// many streams and renegotiate in the same connection. A third, the ViewEndpoint, serves a viewer who is no user: it answers
+// one offer, sends one audio and one video track, and follows what is published without another negotiation. Every call is
+// idempotent, so that a redelivered request can be repeated on the same or another connection:
 //
 //   - creating a pipeline for a session and epoch that has one on this server, or an endpoint for a user and join that
 //     has one in this pipeline, answers the id of the one that is there;
@@ -20,17 +21,18 @@ const (
 	TypeMediaPipeline     = "kurento.MediaPipeline"
 	TypePublishEndpoint   = "orkestro.PublishEndpoint"
 	TypeSubscribeEndpoint = "orkestro.SubscribeEndpoint"
+	TypeViewEndpoint      = "orkestro.ViewEndpoint"
 )
 
 // Operations of the endpoint types.
 const (
-	OpProcessOffer     = "processOffer"     // PublishEndpoint: ProcessOffer -> ProcessedOffer
+	OpProcessOffer     = "processOffer"     // PublishEndpoint, ViewEndpoint: ProcessOffer -> ProcessedOffer
 	OpSetPaused        = "setPaused"        // PublishEndpoint: SetPaused -> void
 	OpProcessAnswer    = "processAnswer"    // SubscribeEndpoint: ProcessAnswer -> void
 	OpRequestOffer     = "requestOffer"     // SubscribeEndpoint: RequestOffer -> void; the offer comes as an event
 	OpSetSubscriptions = "setSubscriptions" // SubscribeEndpoint: SetSubscriptions -> void
 	OpStop             = "stop"             // SubscribeEndpoint: Stop -> void; no media until requestOffer
-	OpAddICECandidates = "addIceCandidates" // both: AddICECandidates -> void
+	OpAddICECandidates = "addIceCandidates" // all: AddICECandidates -> void
 )
 
 // ServerManagerID is the id of the one ServerManager object of every media server.
@@ -71,16 +73,18 @@ type PipelineParams struct {
 	Epoch   int64             `json:"epoch,omitempty"`
 }
 
-// EndpointParams are the constructorParams of the two endpoint types. Subscriptions is for SubscribeEndpoint only.
+// EndpointParams are the constructorParams of the endpoint types. Subscriptions is for SubscribeEndpoint only, Of for
+// ViewEndpoint, whose User and Join are the viewer's.
 type EndpointParams struct {
 	MediaPipeline string                 `json:"mediaPipeline"`
 	User          control.UserID         `json:"user"`
 	Join          control.JoinID         `json:"join"`
 	Subscriptions *control.Subscriptions `json:"subscriptions,omitempty"`
+	Of            *control.ViewOf        `json:"of,omitempty"`
 }
 
 // ProcessOffer are the parameters of processOffer. An offer with another SDP session id (RFC 8866 section 5.2) than the
-// one before is of a fresh peer connection, which replaces the old one.
+// one before is of a fresh peer connection, which replaces the old one; a ViewEndpoint has one only.
 type ProcessOffer struct {
 	Offer string `json:"offer"`
 	Seq   int64  `json:"seq"`

@@ -64,6 +64,11 @@ func (c *Client) CreateSubscribeEndpoint(ctx context.Context, p mediaapi.Endpoin
 	return c.create(ctx, mediaapi.TypeSubscribeEndpoint, p)
 }
 
+// CreateViewEndpoint makes the endpoint that a viewer watches, or finds the one that is there; gives its id.
+func (c *Client) CreateViewEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
+	return c.create(ctx, mediaapi.TypeViewEndpoint, p)
+}
+
 // ReleaseObject ends a pipeline or endpoint and what is in it; one that is gone already is no error.
 func (c *Client) ReleaseObject(ctx context.Context, id string) error {
 	return c.call(ctx, "release", objectParams{Object: id}, nil)

@@ -141,6 +141,11 @@ func describe(o media.Object) (message.EndpointEvent, bool) {
 		return message.EndpointEvent{
 			Presence: message.Presence{User: endpoint.User(), Join: endpoint.Join()}, Kind: control.Subscribe,
 		}, true
+	case *media.ViewEndpoint:
+		viewer := endpoint.Viewer()
+		return message.EndpointEvent{
+			Presence: message.Presence{User: viewer, Join: control.JoinID(viewer)}, Kind: control.View,
+		}, true
 	default:
 		return message.EndpointEvent{}, false
 	}

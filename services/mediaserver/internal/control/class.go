@@ -69,6 +69,7 @@ func newClasses(r *registry) classes {
 			mediaObject(), fleetEndpoint(), publishEndpoint()),
 		mediaapi.TypeSubscribeEndpoint: newClass(createSubscribeEndpoint(r),
 			mediaObject(), fleetEndpoint(), subscribeEndpoint()),
+		mediaapi.TypeViewEndpoint: newClass(createViewEndpoint(r), mediaObject(), fleetEndpoint(), viewEndpoint()),
 	}
 }
 

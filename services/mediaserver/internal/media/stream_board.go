@@ -33,9 +33,12 @@ func (s *stream) kinds() []string {
 type streamBoard struct {
 	mu          sync.Mutex
 	publishers  []posting // oldest first
-	subscribers map[*SubscribeEndpoint]struct{}
+	subscribers map[watcher]struct{}
 	ended       bool // nobody is told any more
 }
+
+// watcher is an endpoint that sends what is on the board; streamsChanged has it look, and is false once it is released.
+type watcher interface{ streamsChanged() bool }
 
 type posting struct {
 	owner   *PublishEndpoint
@@ -61,7 +64,7 @@ func (b *streamBoard) publish(owner *PublishEndpoint, streams []*stream) {
 // notify has every subscriber look again.
 func (b *streamBoard) notify() {
 	b.mu.Lock()
-	subscribers := make([]*SubscribeEndpoint, 0, len(b.subscribers))
+	subscribers := make([]watcher, 0, len(b.subscribers))
 	for e := range b.subscribers {
 		subscribers = append(subscribers, e)
 	}
@@ -71,14 +74,14 @@ func (b *streamBoard) notify() {
 	}
 }
 
-func (b *streamBoard) subscribe(e *SubscribeEndpoint) {
+func (b *streamBoard) subscribe(e watcher) {
 	b.mu.Lock()
 	if b.ended {
 		b.mu.Unlock()
 		return
 	}
 	if b.subscribers == nil {
-		b.subscribers = map[*SubscribeEndpoint]struct{}{}
+		b.subscribers = map[watcher]struct{}{}
 	}
 	b.subscribers[e] = struct{}{}
 	b.mu.Unlock()
@@ -94,7 +97,7 @@ func (b *streamBoard) end() {
 	b.ended, b.subscribers = true, nil
 }
 
-func (b *streamBoard) unsubscribe(e *SubscribeEndpoint) {
+func (b *streamBoard) unsubscribe(e watcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.subscribers, e)

@@ -45,12 +45,17 @@ func (e *Engine) NewDuplexPeer(media DuplexMedia, h Handlers) (*DuplexPeer, erro
 	return p, nil
 }
 
-// Answer answers an offer. The tracks that go out are put in before anything is known of what will feed them.
+// Answer answers an offer. The tracks that go out are put in before anything is known of what will feed them. A second
+// offer restarts ICE and changes nothing else.
 func (p *DuplexPeer) Answer(ctx context.Context, offer *Description) (string, error) {
+	again := p.pc.RemoteDescription() != nil
 	if err := p.setRemote(offer, webrtc.SDPTypeOffer); err != nil {
 		return "", err
 	}
 	for kind, sink := range p.media.Sinks {
+		if again {
+			break
+		}
 		if err := p.answerKind(offer, kind, sink); err != nil {
 			return "", err
 		}
