@@ -2,7 +2,6 @@ package media
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,6 +27,7 @@ type Config struct {
 type Server struct {
 	engine   *rtc.Engine
 	flows    *flows
+	speakers *speakers
 	capacity int
 	log      *slog.Logger
 
@@ -55,6 +55,7 @@ func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
 	return &Server{
 		engine:    engine,
 		flows:     startFlows(),
+		speakers:  startSpeakers(),
 		capacity:  cfg.Capacity,
 		log:       logger,
 		objects:   map[string]Object{},
@@ -71,6 +72,7 @@ func (s *Server) Close() error {
 		s.Release(p.ID())
 	}
 	s.flows.stop()
+	s.speakers.stop()
 	return s.engine.Close()
 }
 
@@ -111,6 +113,7 @@ func (s *Server) CreatePipeline(session control.SessionID, epoch int64) (*Pipeli
 			return nil, errorf(codeNotEnoughResources, "there are pipelines of %d sessions already", s.capacity)
 		}
 		s.bySession[key] = p
+		s.speakers.listen(p)
 		s.created.Add(1)
 	}
 	s.objects[p.ID()] = p
@@ -169,9 +172,13 @@ func (s *Server) Release(id string) {
 	if p, ok := object.(*Pipeline); ok {
 		p.streams.end()
 	}
+	s.releaseTree(object)
+}
+
+func (s *Server) releaseTree(object Object) {
 	var wg sync.WaitGroup
 	for _, child := range object.Children() {
-		wg.Go(func() { s.releaseOne(child) })
+		wg.Go(func() { s.releaseTree(child) })
 	}
 	wg.Wait()
 	s.releaseOne(object)
@@ -189,6 +196,7 @@ func (s *Server) releaseOne(object Object) {
 	delete(s.objects, object.ID())
 	if p, ok := object.(*Pipeline); ok && s.bySession[p.key] == p {
 		delete(s.bySession, p.key)
+		s.speakers.forget(p)
 	}
 	s.mu.Unlock()
 	if !found {
@@ -198,17 +206,15 @@ func (s *Server) releaseOne(object Object) {
 	s.emit(object, EventObjectDestroyed, ObjectDestroyed{ObjectID: object.ID()})
 }
 
-var errPipelineReleased = errors.New("pipeline is being released")
-
-// add registers a new child unless the pipeline is gone.
-func (s *Server) add(p *Pipeline, object Object) error {
+// add registers a new child and reports false when its parent is gone.
+func (s *Server) add(parent, child Object) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.objects[p.id] != Object(p) {
-		return errPipelineReleased
+	if s.objects[parent.ID()] != parent {
+		return false
 	}
-	s.objects[object.ID()] = object
-	return nil
+	s.objects[child.ID()] = child
+	return true
 }
 
 // Stats are totals over the life of the process, and what is there now.
