@@ -1,11 +1,12 @@
 package rtc
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
@@ -16,19 +17,21 @@ import (
 type discard struct{}
 
 func (discard) WriteRTP(_ *rtp.Header, payload []byte) (int, error) { return len(payload), nil }
-func (discard) Write(b []byte) (int, error)                         { return len(b), nil }
 
 func benchmarkForward(b *testing.B, source *Source, sinks int) {
 	b.Helper()
-	f := &feed{clock: 90_000, write: func([]rtcp.Packet) error { return nil }}
-	source.feed = f
-	in := &rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 1100)}
-	var out rtp.Header
+	f := source.OpenFeed(FeedConfig{Codec: source.Codec()})
+	in, err := (&rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 1100)}).Marshal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	number := uint16(0)
 	b.ReportAllocs()
 	for b.Loop() {
-		in.SequenceNumber++
-		in.Timestamp += 500
-		source.forward(f, in, &out, 1112)
+		number++
+		binary.BigEndian.PutUint16(in[2:], number)
+		binary.BigEndian.PutUint32(in[4:], uint32(number/6)*3000)
+		f.Write(in, time.Now())
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*sinks), "us/copy")
 }
@@ -43,7 +46,7 @@ func BenchmarkForward(b *testing.B) {
 			source.setCodec(vp8)
 			for range n {
 				sink := NewSink(control.KindVideo, "stream", "track")
-				sink.out = &output{codec: vp8, writer: discard{}}
+				sink.Bind(Output{Codec: vp8, Writer: discard{}})
 				sink.Attach(source)
 			}
 			benchmarkForward(b, source, n)

@@ -97,17 +97,6 @@ func (p *PublishPeer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPRec
 	p.mu.Unlock()
 }
 
-// read starts the goroutines of a track, which end with it.
-func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, codecKnown func()) {
-	f := &feed{
-		track: track, ssrc: uint32(track.SSRC()), receiver: receiver, write: p.writeRTCP, clock: track.Codec().ClockRate,
-		levelID:    extensionID(receiver.GetParameters().HeaderExtensions, extensionAudioLevel),
-		codecKnown: codecKnown,
-	}
-	p.work.Go(func() { source.run(f) })
-	p.work.Go(func() { source.reports(f) })
-}
-
 func (p *PublishPeer) onDataChannel(channel *webrtc.DataChannel) {
 	p.mu.Lock()
 	data := p.data

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -21,8 +22,6 @@ func (r *recorder) WriteRTP(h *rtp.Header, payload []byte) (int, error) {
 	return len(payload), nil
 }
 
-func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
-
 func (r *recorder) control(packets []rtcp.Packet) error {
 	for _, p := range packets {
 		if report, ok := p.(*rtcp.SenderReport); ok {
@@ -34,7 +33,7 @@ func (r *recorder) control(packets []rtcp.Packet) error {
 
 func (r *recorder) sink(source *Source, ssrc uint32) *Sink {
 	k := NewSink(source.kind, "stream", "track")
-	k.out = &output{codec: source.Codec(), ssrc: ssrc, writer: r, control: r.control}
+	k.Bind(Output{Codec: source.Codec(), SSRC: ssrc, Writer: r, Control: r.control})
 	k.Attach(source)
 	return k
 }
@@ -45,22 +44,24 @@ func TestReports_KeepTheTimeOfDay(t *testing.T) {
 	engine := newTestEngine(t)
 	opus := Codec{MIME: webrtc.MimeTypeOpus, ClockRate: 48_000}
 	sources := []*Source{engine.NewSource(control.KindAudio), engine.NewSource(control.KindAudio)}
-	feeds := make([]*feed, len(sources))
+	feeds := make([]*Feed, len(sources))
 	for i, s := range sources {
 		t.Cleanup(s.Close)
-		s.setCodec(opus)
-		feeds[i] = &feed{clock: 48_000, ssrc: uint32(i + 1)}
-		s.feed = feeds[i]
+		feeds[i] = s.OpenFeed(FeedConfig{Codec: opus})
 	}
 	send := func(i int, sequence uint16, timestamp uint32) {
-		in := &rtp.Packet{Header: rtp.Header{SSRC: uint32(i + 1), SequenceNumber: sequence, Timestamp: timestamp}}
+		t.Helper()
+		in := &rtp.Packet{Header: rtp.Header{
+			Version: 2, SSRC: uint32(i + 1), SequenceNumber: sequence, Timestamp: timestamp,
+		}}
 		in.Payload = []byte{1}
-		var out rtp.Header
-		sources[i].forward(feeds[i], in, &out, 13)
+		raw, err := in.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		feeds[i].Write(raw, time.Now())
 	}
-	report := func(i int, ntp uint64, timestamp uint32) {
-		sources[i].forwardReport(&rtcp.SenderReport{SSRC: uint32(i + 1), NTPTime: ntp, RTPTime: timestamp})
-	}
+	report := func(i int, ntp uint64, timestamp uint32) { feeds[i].Report(ntp, timestamp) }
 	// check that the n-th report sent says of the last packet what was said of timestamp.
 	check := func(r *recorder, n int, ntp uint64, ahead uint32) {
 		t.Helper()

@@ -7,11 +7,10 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 )
 
-// Sink is one outgoing track of a peer connection. It takes packets from the [Source] it is attached to and writes them
-// as one continuous RTP stream, over pauses and changes of source. Safe for concurrent use.
+// Sink is one outgoing track. It takes packets from the [Source] it is attached to and writes them to an [Output] as one
+// continuous RTP stream, over pauses and changes of source. Safe for concurrent use.
 type Sink struct {
 	kind, id, streamID string
 	wanted             Codec // what the source sends; the zero value takes the codec that was negotiated first
@@ -24,20 +23,10 @@ type Sink struct {
 	attaching sync.Mutex // serializes Attach
 	mu        sync.Mutex // guards what follows
 	source    *Source
-	out       *output // nil: not negotiated
+	out       *Output // nil: not negotiated
 	numbers   mapping
 	checked   *Codec // codec of the source that decodes is about
 	decodes   bool   // the remote side decodes it
-}
-
-// output is where a bound sink writes to; immutable.
-type output struct {
-	codec   Codec
-	payload uint8
-	ssrc    uint32
-	levelID uint8
-	writer  webrtc.TrackLocalWriter
-	control func([]rtcp.Packet) error
 }
 
 // mapping turns the numbers of the source into those of the sink. Numbers before base were never sent.
@@ -104,7 +93,7 @@ func (k *Sink) Stats() StreamStats {
 	k.mu.Lock()
 	var ssrc uint32
 	if k.out != nil {
-		ssrc = k.out.ssrc
+		ssrc = k.out.SSRC
 	}
 	k.mu.Unlock()
 	return k.requested.stats(ssrc, &k.sent)
@@ -123,13 +112,13 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 		return 0
 	}
 	begins := !k.numbers.anchored
-	sequence, timestamp, ok := k.numbers.next(p, out.codec.ClockRate)
+	sequence, timestamp, ok := k.numbers.next(p, out.Codec.ClockRate)
 	k.mu.Unlock()
 	if !ok {
 		return 0
 	}
 	fillHeader(header, out, sequence, timestamp, p)
-	n, err := out.writer.WriteRTP(header, p.payload)
+	n, err := out.Writer.WriteRTP(header, p.payload)
 	if err != nil || n == 0 {
 		return 0 // not connected yet, or closing
 	}
@@ -141,29 +130,29 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 }
 
 // decodesLocked needs k.mu.
-func (k *Sink) decodesLocked(source *Source, out *output) bool {
+func (k *Sink) decodesLocked(source *Source, out *Output) bool {
 	if c := source.codec.Load(); c != k.checked {
-		k.checked, k.decodes = c, c != nil && out.codec.matches(*c)
+		k.checked, k.decodes = c, c != nil && out.Codec.matches(*c)
 		k.mismatch.Store(!k.decodes)
 	}
 	return k.decodes
 }
 
-func fillHeader(h *rtp.Header, out *output, sequence uint16, timestamp uint32, p *packet) {
+func fillHeader(h *rtp.Header, out *Output, sequence uint16, timestamp uint32, p *packet) {
 	extensions := h.Extensions[:0]
 	*h = rtp.Header{
 		Version:        2,
 		Marker:         p.marker,
-		PayloadType:    out.payload,
+		PayloadType:    out.PayloadType,
 		SequenceNumber: sequence,
 		Timestamp:      timestamp,
-		SSRC:           out.ssrc,
+		SSRC:           out.SSRC,
 		Extensions:     extensions,
 	}
-	if out.levelID != 0 && len(p.audioLevel) == 1 {
+	if out.AudioLevelID != 0 && len(p.audioLevel) == 1 {
 		h.Extension = true
 		h.ExtensionProfile = rtp.ExtensionProfileOneByte
-		_ = h.SetExtension(out.levelID, p.audioLevel) // ids above 14 do not fit and are left away
+		_ = h.SetExtension(out.AudioLevelID, p.audioLevel) // ids above 14 do not fit and are left away
 	}
 }
 
@@ -212,13 +201,13 @@ func (k *Sink) report(source *Source, point syncPoint) {
 	out, ready := k.out, k.source == source && k.numbers.anchored
 	timestamp := point.timestamp + k.numbers.time
 	k.mu.Unlock()
-	if out == nil || !ready {
+	if out == nil || !ready || out.Control == nil {
 		return
 	}
 	counts := k.sent.counts()
 	// A failure means that the connection is closing.
-	_ = out.control([]rtcp.Packet{&rtcp.SenderReport{
-		SSRC: out.ssrc, NTPTime: point.ntp, RTPTime: timestamp,
+	_ = out.Control([]rtcp.Packet{&rtcp.SenderReport{
+		SSRC: out.SSRC, NTPTime: point.ntp, RTPTime: timestamp,
 		PacketCount: uint32(counts.Packets), OctetCount: uint32(counts.Bytes),
 	}})
 }

@@ -14,7 +14,7 @@ import (
 const resendsPerSecond = 1000
 
 // readFeedback handles the RTCP of a bound sink until its connection or sender is closed.
-func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *output) {
+func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *Output) {
 	buffer := make([]byte, maxPacketBytes)
 	stored := make([]byte, 0, maxPacketBytes)
 	for {
@@ -32,7 +32,7 @@ func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *output) {
 	}
 }
 
-func (k *Sink) feedback(p rtcp.Packet, out *output, stored []byte) []byte {
+func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
 	k.mu.Lock()
 	source := k.source
 	k.mu.Unlock()
@@ -44,7 +44,7 @@ func (k *Sink) feedback(p rtcp.Packet, out *output, stored []byte) []byte {
 		k.requested.keyframes.Add(1)
 		source.RequestKeyframe()
 	case *rtcp.TransportLayerNack:
-		if p.MediaSSRC == out.ssrc && source.store != nil {
+		if p.MediaSSRC == out.SSRC && source.store != nil {
 			k.requested.nacks.Add(1)
 			for _, pair := range p.Nacks {
 				pair.Range(func(sequence uint16) bool {
@@ -58,7 +58,7 @@ func (k *Sink) feedback(p rtcp.Packet, out *output, stored []byte) []byte {
 }
 
 // resend answers a NACK (RFC 4585 section 6.2.1) under the number that the receiver knows.
-func (k *Sink) resend(source *Source, out *output, sequence uint16, buffer []byte) []byte {
+func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byte) []byte {
 	k.mu.Lock()
 	original, known := k.numbers.original(sequence)
 	offset := k.numbers.time
@@ -73,7 +73,7 @@ func (k *Sink) resend(source *Source, out *output, sequence uint16, buffer []byt
 	}
 	var header rtp.Header
 	fillHeader(&header, out, sequence, p.timestamp+offset, &p)
-	if n, err := out.writer.WriteRTP(&header, p.payload); err == nil {
+	if n, err := out.Writer.WriteRTP(&header, p.payload); err == nil {
 		k.sent.count(n, time.Now())
 	}
 	return p.payload

@@ -41,31 +41,23 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 	default:
 		return webrtc.RTPCodecParameters{}, errNoCommonCodec
 	}
-	out := &output{
-		codec:   newCodec(chosen.RTPCodecCapability),
-		payload: uint8(chosen.PayloadType),
-		ssrc:    uint32(ctx.SSRC()),
-		levelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
-		writer:  ctx.WriteStream(),
-		control: t.control,
+	out := &Output{
+		Codec:        newCodec(chosen.RTPCodecCapability),
+		PayloadType:  uint8(chosen.PayloadType),
+		SSRC:         uint32(ctx.SSRC()),
+		AudioLevelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
+		Writer:       ctx.WriteStream(),
+		Control:      t.control,
 	}
-	t.mu.Lock()
-	t.out, t.checked = out, nil
-	source := t.source
-	t.mu.Unlock()
+	t.bind(out)
 	reader := ctx.RTCPReader()
 	t.reading.Go(func() { t.readFeedback(reader, out) })
-	if source != nil {
-		source.RequestKeyframe()
-	}
 	return chosen, nil
 }
 
 // Unbind ends sending.
 func (t localTrack) Unbind(webrtc.TrackLocalContext) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.out = nil
+	t.Sink.Unbind()
 	return nil
 }
 

@@ -6,16 +6,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
 // Source is one published track, from when it is announced until it is closed: it outlives the connection that carries
 // it at the moment. Whatever arrives is stored for NACKs and passed to every attached [Sink] by the goroutine that
-// reads the connection. Safe for concurrent use.
+// writes to the [Feed]. Safe for concurrent use.
 type Source struct {
 	kind      string
 	engine    *Engine
@@ -30,7 +28,7 @@ type Source struct {
 	codec atomic.Pointer[Codec]
 
 	mu     sync.Mutex // guards what follows, and changes of sinks
-	feed   *feed      // nil: nobody sends at the moment
+	feed   *Feed      // nil: nobody sends at the moment
 	closed bool
 	line   timeline
 	lastAt time.Time // when line last placed a packet
@@ -50,7 +48,7 @@ func (e *Engine) NewSource(kind string) *Source {
 	s.sinks.Store(&[]*Sink{})
 	if kind == control.KindVideo {
 		s.store = &packetStore{}
-		s.keyframes = newKeyframes(s.sendPLI)
+		s.keyframes = newKeyframes(s.askFeed)
 	}
 	return s
 }
@@ -139,63 +137,11 @@ func (s *Source) remove(sink *Sink) {
 	s.sinks.Store(&sinks)
 }
 
-// feed is one RTP stream that feeds a source.
-type feed struct {
-	track      *webrtc.TrackRemote
-	ssrc       uint32
-	receiver   *webrtc.RTPReceiver
-	write      func([]rtcp.Packet) error
-	clock      uint32 // Hz of the timestamps
-	levelID    uint8  // id of the audio level extension; 0: not negotiated
-	codecKnown func() // called when the codec turns out to be another than was announced
-
-	// Owned by the goroutine that reads; of video only.
-	losses losses
-	wanted []uint64 // scratch space
-}
-
-// run forwards a feed until it ends; a newer feed takes its place at once. It blocks.
-func (s *Source) run(f *feed) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	s.feed, s.synced = f, nil
-	s.mu.Unlock()
-	if s.setCodec(newCodec(f.track.Codec().RTPCodecCapability)) && f.codecKnown != nil {
-		f.codecKnown()
-	}
-	if len(*s.sinks.Load()) > 0 {
-		s.RequestKeyframe()
-	}
-	buffer := make([]byte, maxPacketBytes)
-	var in rtp.Packet
-	var out rtp.Header
-	for {
-		n, _, err := f.track.Read(buffer)
-		if err != nil {
-			break
-		}
-		if in.Unmarshal(buffer[:n]) != nil {
-			continue
-		}
-		if !s.forward(f, &in, &out, n) {
-			break
-		}
-	}
-	s.mu.Lock()
-	if s.feed == f {
-		s.feed = nil
-	}
-	s.mu.Unlock()
-}
-
 // forward passes one packet on, and reports false when f does not feed the source any more.
-func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) bool {
-	p := packet{at: time.Now(), marker: in.Marker, payload: in.Payload}
-	if f.levelID != 0 {
-		p.audioLevel = in.GetExtension(f.levelID)
+func (s *Source) forward(f *Feed, in *rtp.Packet, out *rtp.Header, size int, at time.Time) bool {
+	p := packet{at: at, marker: in.Marker, payload: in.Payload}
+	if f.cfg.AudioLevelID != 0 {
+		p.audioLevel = in.GetExtension(f.cfg.AudioLevelID)
 	}
 	current, placed := s.place(f, &in.Header, &p)
 	if !current {
@@ -223,7 +169,7 @@ func (s *Source) forward(f *feed, in *rtp.Packet, out *rtp.Header, size int) boo
 
 // recover asks for what p shows to be lost, and reports whether p is new: a packet may come again more often than it
 // was asked for.
-func (s *Source) recover(f *feed, number uint16, p *packet) (fresh bool) {
+func (s *Source) recover(f *Feed, number uint16, p *packet) (fresh bool) {
 	fresh, hopeless := f.losses.arrived(p.sequence, p.at)
 	if hopeless {
 		s.RequestKeyframe()
@@ -233,57 +179,23 @@ func (s *Source) recover(f *feed, number uint16, p *packet) (fresh bool) {
 		for i, sequence := range f.wanted {
 			lost[i] = number - uint16(p.sequence-sequence)
 		}
-		s.asked.nacks.Add(1)
-		// A failure means that the connection is closing.
-		_ = f.write([]rtcp.Packet{&rtcp.TransportLayerNack{
-			MediaSSRC: f.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
-		}})
+		if s.asked.nacks.Add(1); f.cfg.Lost != nil {
+			f.cfg.Lost(lost)
+		}
 	}
 	return fresh
 }
 
-func (s *Source) place(f *feed, h *rtp.Header, p *packet) (current, placed bool) {
+func (s *Source) place(f *Feed, h *rtp.Header, p *packet) (current, placed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.feed != f {
 		return false, false
 	}
-	pause := uint32(p.at.Sub(s.lastAt).Seconds() * float64(f.clock))
-	s.lastAt = p.at
+	pause := uint32(p.at.Sub(s.lastAt).Seconds() * float64(f.cfg.Codec.ClockRate))
+	s.lastAt, f.started = p.at, true
 	p.sequence, p.timestamp, placed = s.line.place(h, pause)
 	return true, placed
-}
-
-// reports reads the RTCP of a feed until it ends and passes sender reports on (RFC 3550 section 6.4.1), so that
-// receivers keep audio and video in step. It blocks.
-func (s *Source) reports(f *feed) {
-	for {
-		packets, _, err := f.receiver.ReadRTCP()
-		if err != nil {
-			return
-		}
-		for _, p := range packets {
-			if report, ok := p.(*rtcp.SenderReport); ok {
-				s.forwardReport(report)
-			}
-		}
-	}
-}
-
-func (s *Source) forwardReport(report *rtcp.SenderReport) {
-	s.mu.Lock()
-	known := s.line.started && s.line.ssrc == report.SSRC
-	point := syncPoint{report.NTPTime, report.RTPTime + s.line.timeOffset}
-	if known {
-		s.synced = append(s.synced[max(0, len(s.synced)-1):], point)
-	}
-	s.mu.Unlock()
-	if !known || s.paused.Load() {
-		return
-	}
-	for _, sink := range *s.sinks.Load() {
-		sink.report(s, point)
-	}
 }
 
 // sync tells a sink that begins what was reported before.
@@ -296,15 +208,14 @@ func (s *Source) sync(sink *Sink) {
 	}
 }
 
-// sendPLI asks the present feed for a keyframe (RFC 4585 section 6.3.1).
-func (s *Source) sendPLI() {
+// askFeed asks the present feed for a keyframe.
+func (s *Source) askFeed() {
 	s.mu.Lock()
 	f := s.feed
 	s.mu.Unlock()
-	if f == nil {
+	if f == nil || f.cfg.RequestKeyframe == nil {
 		return // a feed that begins asks for itself
 	}
 	s.asked.keyframes.Add(1)
-	// A failure means that the connection is closing.
-	_ = f.write([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: f.ssrc}})
+	f.cfg.RequestKeyframe()
 }

@@ -1,0 +1,56 @@
+package rtc
+
+import (
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// Output is where a [Sink] writes to: a peer connection, an RTP socket, a file. It is not changed once it is bound.
+type Output struct {
+	Codec        Codec // what is decoded there; sources of other codecs are dropped
+	PayloadType  uint8
+	SSRC         uint32
+	AudioLevelID uint8 // id of the audio level extension; 0: none
+
+	// Writer gets every packet. It keeps neither header nor payload. It must not wait, and must not call the sink; a
+	// packet of which it writes 0 bytes does not count as sent.
+	Writer interface {
+		WriteRTP(header *rtp.Header, payload []byte) (int, error)
+	}
+	// Control gets sender reports, nil: nobody does.
+	Control func([]rtcp.Packet) error
+}
+
+// Bind makes the sink write to out from now on, in place of where it wrote to before. It asks its source for a keyframe.
+func (k *Sink) Bind(out Output) { k.bind(&out) }
+
+func (k *Sink) bind(out *Output) {
+	k.mu.Lock()
+	k.out, k.checked = out, nil
+	source := k.source
+	k.mu.Unlock()
+	if source != nil {
+		source.RequestKeyframe()
+	}
+}
+
+// Unbind ends writing.
+func (k *Sink) Unbind() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.out = nil
+}
+
+// Feedback handles RTCP that came back from the output: requests for lost packets and for keyframes.
+func (k *Sink) Feedback(packets []rtcp.Packet) {
+	k.mu.Lock()
+	out := k.out
+	k.mu.Unlock()
+	if out == nil {
+		return
+	}
+	stored := make([]byte, 0, maxPacketBytes)
+	for _, p := range packets {
+		stored = k.feedback(p, out, stored)
+	}
+}
