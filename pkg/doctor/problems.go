@@ -45,11 +45,14 @@ type explanation struct{ meaning, advice string }
 
 // explain is in the words of somebody who runs the fleet.
 func explain(p Problem) explanation {
-	told, found := explanations()[p]
-	if !found {
-		return explanation{meaning: "see the detail", advice: "look at the logs of the Wrappers"}
+	for _, part := range []map[Problem]explanation{
+		replicaExplanations(), sessionExplanations(), queueExplanations(), storeExplanations(),
+	} {
+		if told, found := part[p]; found {
+			return told
+		}
 	}
-	return told
+	return explanation{meaning: "see the detail", advice: "look at the logs of the Wrappers"}
 }
 
 const (
@@ -58,7 +61,7 @@ const (
 	byHand    = "nothing reads it: delete it in RabbitMQ (rabbitmqctl delete_queue, or the management page)"
 )
 
-func explanations() map[Problem]explanation {
+func replicaExplanations() map[Problem]explanation {
 	return map[Problem]explanation{
 		ProblemServerDown: {
 			"the fleet has given the server up and moved its sessions",
@@ -92,6 +95,11 @@ func explanations() map[Problem]explanation {
 			"it lacks something that it needs, and does not take requests",
 			"its /readyz says what is missing",
 		},
+	}
+}
+
+func sessionExplanations() map[Problem]explanation {
+	return map[Problem]explanation{
 		ProblemStuckClosing: {
 			"its media and queues may still be there, its id is not free",
 			sweepLate,
@@ -132,6 +140,11 @@ func explanations() map[Problem]explanation {
 			"it takes up memory and a connection",
 			loopLate,
 		},
+	}
+}
+
+func queueExplanations() map[Problem]explanation {
+	return map[Problem]explanation{
 		ProblemNoQueue: {
 			"no request of this session is taken (503)",
 			"Wrappers make it again: look at whether they run and reach RabbitMQ",
@@ -168,6 +181,15 @@ func explanations() map[Problem]explanation {
 			"it fills up until it expires",
 			"it goes by itself 30 minutes after its last reader",
 		},
+		ProblemDead: {
+			"requests or media events had no effect",
+			"orkestro dead ls, then replay or drop them",
+		},
+	}
+}
+
+func storeExplanations() map[Problem]explanation {
+	return map[Problem]explanation{
 		ProblemNoPresence: {
 			"its user is never taken out when it goes silent",
 			"remove the user when it is gone: DELETE /v1/sessions/{sid}/users/{uid}",
@@ -183,10 +205,6 @@ func explanations() map[Problem]explanation {
 		ProblemNegotiationLeft: {
 			"a record of nobody",
 			"delete it: db.negotiations.deleteOne({_id: ID})",
-		},
-		ProblemDead: {
-			"requests or media events had no effect",
-			"orkestro dead ls, then replay or drop them",
 		},
 		ProblemIndex: {
 			"reads become slow, and what expires stays",

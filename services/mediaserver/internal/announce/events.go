@@ -34,9 +34,9 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m broker.Message) error
 }
 
-// Events publishes the events of pipelines and endpoints that belong to a session of the fleet. While the broker is away
-// it keeps, of each, only the last of a type: older ones are void. So what waits is bounded by the number of
-// endpoints, and nothing that counts is lost. Safe for concurrent use.
+// Events publishes the events of pipelines and endpoints that belong to a session of the fleet. While the broker is
+// away it keeps, of each, only the last of a type: older ones are void. So what waits is bounded by the number of
+// objects, and nothing that counts is lost. Safe for concurrent use.
 type Events struct {
 	sender Sender
 	log    *slog.Logger

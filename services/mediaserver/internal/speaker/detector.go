@@ -12,7 +12,7 @@ import (
 // How speech is told from noise: chosen, after what is usual in conferences.
 const (
 	Period    = 300 * time.Millisecond // between two looks: about a syllable or two
-	minShare  = 0.4                    // of the packets of a period have to be loud: speech has gaps, a click does not last
+	minShare  = 0.4                    // of the packets of a period are loud: speech has gaps, a click does not last
 	begins    = 2                      // periods in a row until somebody counts as speaking: a cough is shorter
 	pauses    = 4                      // silent periods until somebody has ended: longer than between two words
 	clearly   = 6                      // dB that somebody has to be louder to come before another
