@@ -1,10 +1,6 @@
 package media
 
 import (
-	"cmp"
-	"slices"
-	"sync"
-
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
@@ -22,6 +18,9 @@ const (
 const DefaultDescription = "default"
 
 func allMediaTypes() []MediaType { return []MediaType{Audio, Video, Data} }
+
+// flowTypes are the media types that are made of RTP packets.
+func flowTypes() []MediaType { return []MediaType{Audio, Video} }
 
 // Connection says that media of one type flows from Source to Sink (ids).
 type Connection struct {
@@ -42,10 +41,24 @@ type Connectable interface {
 type Element struct {
 	owner    Connectable
 	pipeline *Pipeline
-	outputs  map[MediaType]*rtc.Source // what the outside sends us
-	inputs   map[MediaType]*rtc.Sink   // what we send to the outside
-	messages *rtc.DataHub              // data channels, both ways
-	released bool                      // guarded by the graph: takes no connections any more
+	outputs  map[MediaType]*rtc.Source // what the outside sends us; none of a kind that does not come in
+	inputs   map[MediaType]*rtc.Sink   // what we send to the outside; none of a kind that does not go out
+	messages *rtc.DataHub              // data channels, both ways; nil: none
+	wiring   wiring
+	flow     flowWatch
+}
+
+// newElement makes the part of an endpoint that is connected to others.
+func newElement(owner Connectable, p *Pipeline) Element {
+	return Element{
+		owner: owner, pipeline: p, outputs: map[MediaType]*rtc.Source{}, inputs: map[MediaType]*rtc.Sink{},
+		wiring: newWiring(false), flow: newFlowWatch(),
+	}
+}
+
+// newRelay makes the part of an element that only passes media on: it has neither sources nor sinks of its own.
+func newRelay(owner Connectable, p *Pipeline) Element {
+	return Element{owner: owner, pipeline: p, wiring: newWiring(true), flow: newFlowWatch()}
 }
 
 func (e *Element) element() *Element { return e }
@@ -79,139 +92,65 @@ func (e *Element) Disconnect(sink Connectable, kinds ...MediaType) error {
 
 // SinkConnections lists where this element sends to; no kinds means all.
 func (e *Element) SinkConnections(kinds ...MediaType) []Connection {
-	return e.pipeline.graph.list(func(l link) bool { return l.source == e }, kinds)
+	return e.pipeline.graph.list(e, func(l link) bool { return l.source == e }, kinds)
 }
 
 // SourceConnections lists what feeds this element; no kinds means all.
 func (e *Element) SourceConnections(kinds ...MediaType) []Connection {
-	return e.pipeline.graph.list(func(l link) bool { return l.sink == e }, kinds)
+	return e.pipeline.graph.list(e, func(l link) bool { return l.sink == e }, kinds)
 }
 
-// input is the entry of an element for one kind.
-type input struct {
-	sink *Element
-	kind MediaType
-}
-
-// link is one connection.
-type link struct {
-	source *Element
-	input
-}
-
-// graph holds the connections between the elements of one pipeline. Its lock also orders their effect on the media, so
-// that what is listed is what flows; no packet is sent under it.
-type graph struct {
-	mu    sync.Mutex
-	feeds map[input]*Element
-}
-
-func (g *graph) connect(source, sink *Element, kind MediaType) {
-	in := input{sink, kind}
-	g.mu.Lock()
-	if g.feeds == nil {
-		g.feeds = map[input]*Element{}
+// RequestKeyframe asks the outside, if it sends video here, for a keyframe.
+func (e *Element) RequestKeyframe() {
+	if source := e.outputs[Video]; source != nil {
+		source.RequestKeyframe()
 	}
-	before := g.feeds[in]
-	if before == source || source.released || sink.released {
-		g.mu.Unlock()
+}
+
+// attachLocked has what leaves this element for the outside come from origin, nil: from nowhere. It needs the lock of
+// the graph.
+func (e *Element) attachLocked(kind MediaType, origin *Element) {
+	before := e.wiring.origins[kind]
+	if before == origin {
 		return
 	}
-	if before != nil {
-		g.detachLocked(link{before, in})
-	}
-	g.feeds[in] = source
-	switch kind {
-	case Data:
-		source.messages.Connect(sink.messages)
-	default:
-		sink.inputs[kind].Attach(source.outputs[kind])
-	}
-	g.mu.Unlock()
-	if before != nil {
-		emitLink(link{before, in}, EventElementDisconnected)
-	}
-	emitLink(link{source, in}, EventElementConnected)
-	if kind == Video {
-		source.outputs[Video].RequestKeyframe()
-	}
-}
-
-func (g *graph) disconnect(source, sink *Element, kind MediaType) {
-	l := link{source, input{sink, kind}}
-	g.mu.Lock()
-	connected := g.feeds[l.input] == source
-	if connected {
-		g.detachLocked(l)
-	}
-	g.mu.Unlock()
-	if connected {
-		emitLink(l, EventElementDisconnected)
-	}
-}
-
-// detachLocked needs g.mu.
-func (g *graph) detachLocked(l link) {
-	delete(g.feeds, l.input)
-	if l.kind == Data {
-		l.source.messages.Disconnect(l.sink.messages)
+	e.wiring.origins[kind] = origin
+	if kind == Data {
+		e.hearLocked(before, origin)
 		return
 	}
-	l.sink.inputs[l.kind].Attach(nil)
-}
-
-// remove drops every connection of an element that is being released, for good.
-func (g *graph) remove(e *Element) {
-	g.mu.Lock()
-	var gone []link
-	for in, source := range g.feeds {
-		if in.sink == e || source == e {
-			gone = append(gone, link{source, in})
-		}
+	sink := e.inputs[kind]
+	if sink == nil {
+		return
 	}
-	for _, l := range gone {
-		g.detachLocked(l)
+	var source *rtc.Source
+	if origin != nil {
+		source = origin.outputs[kind]
 	}
-	e.released = true
-	g.mu.Unlock()
-	for _, l := range gone {
-		if l.source != e {
-			emitLink(l, EventElementDisconnected)
-		}
-	}
-}
-
-// refresh asks what feeds a sink for a keyframe, when the sink becomes ready for it.
-func (g *graph) refresh(sink *Element, kind MediaType) {
-	g.mu.Lock()
-	source := g.feeds[input{sink, kind}]
-	g.mu.Unlock()
+	sink.Attach(source)
 	if source != nil {
-		source.outputs[kind].RequestKeyframe()
+		source.RequestKeyframe()
 	}
 }
 
-func (g *graph) list(wanted func(link) bool, kinds []MediaType) []Connection {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	connections := []Connection{}
-	for in, source := range g.feeds {
-		if l := (link{source, in}); wanted(l) && (len(kinds) == 0 || slices.Contains(kinds, in.kind)) {
-			connections = append(connections, Connection{
-				Source: source.owner.ID(), Sink: in.sink.owner.ID(), Type: in.kind,
-				SourceDescription: DefaultDescription, SinkDescription: DefaultDescription,
-			})
-		}
+// hearLocked is attachLocked for messages.
+func (e *Element) hearLocked(before, origin *Element) {
+	if e.messages == nil {
+		return
 	}
-	slices.SortFunc(connections, func(a, b Connection) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sink, b.Sink), cmp.Compare(a.Type, b.Type))
-	})
-	return connections
+	if before != nil && before.messages != nil {
+		before.messages.Disconnect(e.messages)
+	}
+	if origin != nil && origin.messages != nil {
+		origin.messages.Connect(e.messages)
+	}
 }
 
-func emitLink(l link, eventType string) {
-	l.source.pipeline.server.emit(l.source.owner, eventType, ElementConnection{
-		Sink: l.sink.owner.ID(), MediaType: l.kind,
-		SourceDescription: DefaultDescription, SinkDescription: DefaultDescription,
-	})
+// leave ends the part of an object that is being released.
+func (e *Element) leave() {
+	e.pipeline.graph.remove(e)
+	e.pipeline.server.flows.remove(e)
+	for _, source := range e.outputs {
+		source.Close()
+	}
 }

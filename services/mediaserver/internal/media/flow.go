@@ -18,25 +18,28 @@ const (
 	notFlowing = "NOT_FLOWING"
 )
 
-// flowWatch is what was last told about the media of one endpoint. Owned by the goroutine of [flows].
+// flowWatch is what was last told about the media of one element. Owned by the goroutine of [flows].
 type flowWatch struct {
-	in, out  map[MediaType]bool
-	media    string
-	mismatch map[MediaType]bool
+	in, out, mismatch map[MediaType]bool
+	told              func() // what else is to be looked at; may be nil
 }
 
-// flows tells the endpoints' listeners when media begins and ceases to flow. One goroutine looks at all of them.
+func newFlowWatch() flowWatch {
+	return flowWatch{in: map[MediaType]bool{}, out: map[MediaType]bool{}, mismatch: map[MediaType]bool{}}
+}
+
+// flows tells the elements' listeners when media begins and ceases to flow. One goroutine looks at all of them.
 type flows struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu        sync.Mutex
-	endpoints map[*WebRTCEndpoint]struct{}
+	mu       sync.Mutex
+	elements map[*Element]struct{}
 }
 
 func startFlows() *flows {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &flows{cancel: cancel, done: make(chan struct{}), endpoints: map[*WebRTCEndpoint]struct{}{}}
+	f := &flows{cancel: cancel, done: make(chan struct{}), elements: map[*Element]struct{}{}}
 	go f.run(ctx)
 	return f
 }
@@ -52,27 +55,27 @@ func (f *flows) run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		f.mu.Lock()
-		endpoints := make([]*WebRTCEndpoint, 0, len(f.endpoints))
-		for e := range f.endpoints {
-			endpoints = append(endpoints, e)
+		elements := make([]*Element, 0, len(f.elements))
+		for e := range f.elements {
+			elements = append(elements, e)
 		}
 		f.mu.Unlock()
-		for _, e := range endpoints {
-			e.queue.post(e.lookAtFlow)
+		for _, e := range elements {
+			e.lookAtFlow()
 		}
 	}
 }
 
-func (f *flows) add(e *WebRTCEndpoint) {
+func (f *flows) add(e *Element) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.endpoints[e] = struct{}{}
+	f.elements[e] = struct{}{}
 }
 
-func (f *flows) remove(e *WebRTCEndpoint) {
+func (f *flows) remove(e *Element) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.endpoints, e)
+	delete(f.elements, e)
 }
 
 func (f *flows) stop() {
@@ -82,22 +85,56 @@ func (f *flows) stop() {
 
 func isFlowing(c rtc.Counts) bool { return !c.Last.IsZero() && time.Since(c.Last) < flowSilence }
 
-// MediaFlowingIn says whether the endpoint gets media of a kind from the elements connected to it.
-func (e *WebRTCEndpoint) MediaFlowingIn(kind MediaType) (bool, error) {
-	sink := e.inputs[kind]
-	if sink == nil {
+// MediaFlowingIn says whether the element gets media of a kind from the elements connected to it, and sends it to the
+// outside or, as a relay, passes it on.
+func (e *Element) MediaFlowingIn(kind MediaType) (bool, error) {
+	if kind == Data {
 		return false, errorf(codeIllegalParam, "media type %s has no flow state", kind)
 	}
-	return isFlowing(sink.Sent()), nil
+	return e.flowingIn(kind), nil
 }
 
-// MediaFlowingOut says whether the endpoint gets media of a kind from the outside, for the elements it feeds.
-func (e *WebRTCEndpoint) MediaFlowingOut(kind MediaType) (bool, error) {
-	source := e.outputs[kind]
-	if source == nil {
+func (e *Element) flowingIn(kind MediaType) bool {
+	if e.wiring.relay {
+		return e.pipeline.graph.origin(e, kind).received(kind)
+	}
+	sink := e.inputs[kind]
+	return sink != nil && isFlowing(sink.Sent())
+}
+
+// MediaFlowingOut says whether media of a kind leaves the element for those that it feeds: what it gets from the
+// outside or, as a relay, from other elements.
+func (e *Element) MediaFlowingOut(kind MediaType) (bool, error) {
+	if kind == Data {
 		return false, errorf(codeIllegalParam, "media type %s has no flow state", kind)
 	}
-	return isFlowing(source.Received()), nil
+	return e.flowingOut(kind), nil
+}
+
+func (e *Element) flowingOut(kind MediaType) bool {
+	if e.wiring.relay {
+		return e.pipeline.graph.emitted(e, kind).received(kind)
+	}
+	return e.received(kind)
+}
+
+// received says whether media of a kind comes in from the outside; e may be nil.
+func (e *Element) received(kind MediaType) bool {
+	if e == nil {
+		return false
+	}
+	source := e.outputs[kind]
+	return source != nil && isFlowing(source.Received())
+}
+
+// flows says whether any media passes, in or out.
+func (e *Element) flows() bool {
+	for _, kind := range flowTypes() {
+		if e.flowingIn(kind) || e.flowingOut(kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // StreamStats is what is counted of one RTP stream of an endpoint.
@@ -108,7 +145,7 @@ type StreamStats struct {
 }
 
 // Stats counts the RTP streams that carried something; no kinds means all.
-func (e *WebRTCEndpoint) Stats(kinds ...MediaType) []StreamStats {
+func (e *Element) Stats(kinds ...MediaType) []StreamStats {
 	if len(kinds) == 0 {
 		kinds = allMediaTypes()
 	}
@@ -124,30 +161,19 @@ func (e *WebRTCEndpoint) Stats(kinds ...MediaType) []StreamStats {
 	return list
 }
 
-// lookAtFlow runs on the endpoint's queue.
-func (e *WebRTCEndpoint) lookAtFlow() {
-	if e.flow.in == nil {
-		e.flow = flowWatch{
-			in: map[MediaType]bool{}, out: map[MediaType]bool{}, media: disconnected, mismatch: map[MediaType]bool{},
-		}
-	}
-	media := disconnected
-	for _, kind := range []MediaType{Audio, Video} {
-		in, out := isFlowing(e.inputs[kind].Sent()), isFlowing(e.outputs[kind].Received())
-		e.tellFlow(e.flow.in, kind, in, EventMediaFlowInStateChanged)
-		e.tellFlow(e.flow.out, kind, out, EventMediaFlowOutStateChanged)
-		if in || out {
-			media = connected
-		}
+// lookAtFlow is called by the goroutine of [flows].
+func (e *Element) lookAtFlow() {
+	for _, kind := range flowTypes() {
+		e.tellFlow(e.flow.in, kind, e.flowingIn(kind), EventMediaFlowInStateChanged)
+		e.tellFlow(e.flow.out, kind, e.flowingOut(kind), EventMediaFlowOutStateChanged)
 		e.tellMismatch(kind)
 	}
-	if media != e.flow.media {
-		e.server.emit(e, EventMediaStateChanged, StateChange{OldState: e.flow.media, NewState: media})
-		e.flow.media = media
+	if e.flow.told != nil {
+		e.flow.told()
 	}
 }
 
-func (e *WebRTCEndpoint) tellFlow(last map[MediaType]bool, kind MediaType, now bool, eventType string) {
+func (e *Element) tellFlow(last map[MediaType]bool, kind MediaType, now bool, eventType string) {
 	if last[kind] == now {
 		return
 	}
@@ -156,27 +182,21 @@ func (e *WebRTCEndpoint) tellFlow(last map[MediaType]bool, kind MediaType, now b
 	if now {
 		state = flowing
 	}
-	e.server.emit(e, eventType, MediaFlow{State: state, PadName: DefaultDescription, MediaType: kind})
+	e.pipeline.server.emit(e.owner, eventType, MediaFlow{State: state, PadName: DefaultDescription, MediaType: kind})
 }
 
 // tellMismatch raises an error, once, when what is connected cannot be decoded by the remote side.
-func (e *WebRTCEndpoint) tellMismatch(kind MediaType) {
-	now := e.inputs[kind].Mismatched()
+func (e *Element) tellMismatch(kind MediaType) {
+	sink := e.inputs[kind]
+	if sink == nil {
+		return
+	}
+	now := sink.Mismatched()
 	if now && !e.flow.mismatch[kind] {
-		e.server.emit(e, EventError, ErrorRaised{
+		e.pipeline.server.emit(e.owner, EventError, ErrorRaised{
 			Description: "source and sink have no " + string(kind) + " codec in common; nothing is transcoded",
 			ErrorCode:   int(codeUnsupportedMediaType), Type: "UNSUPPORTED_MEDIA_TYPE",
 		})
 	}
 	e.flow.mismatch[kind] = now
-}
-
-// MediaState is CONNECTED while media flows, in or out.
-func (e *WebRTCEndpoint) MediaState() string {
-	for _, kind := range []MediaType{Audio, Video} {
-		if isFlowing(e.inputs[kind].Sent()) || isFlowing(e.outputs[kind].Received()) {
-			return connected
-		}
-	}
-	return disconnected
 }

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"slices"
 	"strconv"
 	"sync"
 
@@ -20,10 +19,10 @@ type Pipeline struct {
 	graph   graph
 	streams streamBoard
 
-	mu       sync.Mutex
-	closed   bool
-	children []Object
-	members  map[member]Object // the orkestro endpoints
+	children family
+
+	mu      sync.Mutex
+	members map[member]Object // the orkestro endpoints
 }
 
 // member names the one endpoint of a kind that a user has under one join.
@@ -48,12 +47,8 @@ func (p *Pipeline) Session() control.SessionID { return p.key.session }
 // Epoch is the epoch of the session that the pipeline was made for.
 func (p *Pipeline) Epoch() int64 { return p.key.epoch }
 
-// Children implements [Object]: the endpoints, oldest first.
-func (p *Pipeline) Children() []Object {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.children)
-}
+// Children implements [Object]: elements and hubs, oldest first.
+func (p *Pipeline) Children() []Object { return p.children.Children() }
 
 // NewPublishEndpoint makes the endpoint on which a user publishes; the same again for the same user and join.
 func (p *Pipeline) NewPublishEndpoint(user control.UserID, join control.JoinID) (*PublishEndpoint, error) {
@@ -88,13 +83,7 @@ func (p *Pipeline) NewWebRTCEndpoint(params WebRTCEndpointParams) (*WebRTCEndpoi
 		return nil, errorf(codeIllegalParam, "recvonly and sendonly exclude each other")
 	}
 	endpoint := newWebRTCEndpoint(p, params)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.addLocked(endpoint); err != nil {
-		return nil, err
-	}
-	p.server.flows.add(endpoint)
-	return endpoint, nil
+	return endpoint, p.children.addElement(p.server, p, endpoint)
 }
 
 func (p *Pipeline) memberEndpoint(m member, create func() Object) (Object, error) {
@@ -104,31 +93,18 @@ func (p *Pipeline) memberEndpoint(m member, create func() Object) (Object, error
 		return there, nil
 	}
 	object := create()
-	if err := p.addLocked(object); err != nil {
+	if err := p.children.add(p.server, p, object); err != nil {
 		return nil, err
 	}
 	p.members[m] = object
 	return object, nil
 }
 
-// addLocked needs p.mu.
-func (p *Pipeline) addLocked(object Object) error {
-	if p.closed {
-		return errReleased(p.id)
-	}
-	if err := p.server.add(p, object); err != nil {
-		return errReleased(p.id)
-	}
-	p.children = append(p.children, object)
-	p.server.emit(object, EventObjectCreated, ObjectCreated{Object: object.ID()})
-	return nil
-}
-
 // forget drops a child that was released.
 func (p *Pipeline) forget(object Object) {
+	p.children.forget(object)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.children = slices.DeleteFunc(p.children, func(o Object) bool { return o == object })
 	for m, o := range p.members {
 		if o == object {
 			delete(p.members, m)
@@ -136,13 +112,4 @@ func (p *Pipeline) forget(object Object) {
 	}
 }
 
-// close has the endpoints that were added while the others were being released go as well.
-func (p *Pipeline) close() {
-	p.mu.Lock()
-	p.closed = true
-	late := slices.Clone(p.children)
-	p.mu.Unlock()
-	for _, child := range late {
-		p.server.releaseOne(child)
-	}
-}
+func (p *Pipeline) close() { p.children.close(p.server) }

@@ -28,10 +28,8 @@ type WebRTCEndpointParams struct {
 // and connect it then. Safe for concurrent use: negotiation is done on its queue, and that goroutine owns the fields
 // below it.
 type WebRTCEndpoint struct {
-	base
-	Element
+	baseRTPEndpoint
 	params WebRTCEndpointParams
-	flow   flowWatch
 	view   webRTCView
 	queue  queue
 
@@ -46,27 +44,22 @@ type WebRTCEndpoint struct {
 
 // webRTCView is what getters show without waiting for the queue.
 type webRTCView struct {
-	mu            sync.Mutex
-	local, remote string
-	connection    string
-	ice, dtls     string
-	pair          *CandidatePair
+	mu        sync.Mutex
+	ice, dtls string
+	pair      *CandidatePair
 }
 
 func newWebRTCEndpoint(p *Pipeline, params WebRTCEndpointParams) *WebRTCEndpoint {
-	e := &WebRTCEndpoint{base: newBase(p.server, p, webRTCClass()), params: params}
-	e.view.connection, e.view.ice, e.view.dtls = disconnected, "GATHERING", "NEW"
-	engine := p.server.engine
-	e.Element = Element{
-		owner: e, pipeline: p,
-		outputs: map[MediaType]*rtc.Source{
-			Audio: engine.NewSource(control.KindAudio), Video: engine.NewSource(control.KindVideo),
-		},
-		inputs: map[MediaType]*rtc.Sink{
-			Audio: rtc.NewSink(control.KindAudio, "kurento", "audio"), Video: rtc.NewSink(control.KindVideo, "kurento", "video"),
-		},
-		messages: rtc.NewDataHub(func(c rtc.ChannelEvent) { e.queue.post(func() { e.channelChanged(c) }) }),
+	e := &WebRTCEndpoint{params: params}
+	e.base = newBase(p.server, p, webRTCClass())
+	e.view.ice, e.view.dtls = "GATHERING", "NEW"
+	e.Element = newElement(e, p)
+	e.watch()
+	for kind, name := range map[MediaType]string{Audio: control.KindAudio, Video: control.KindVideo} {
+		e.outputs[kind] = p.server.engine.NewSource(name)
+		e.inputs[kind] = rtc.NewSink(name, "kurento", name)
 	}
+	e.messages = rtc.NewDataHub(func(c rtc.ChannelEvent) { e.queue.post(func() { e.channelChanged(c) }) })
 	return e
 }
 
@@ -278,47 +271,14 @@ func (e *WebRTCEndpoint) CloseDataChannel(ctx context.Context, id int) error {
 	})
 }
 
-// RequestKeyframe asks the remote side for a video keyframe.
-func (e *WebRTCEndpoint) RequestKeyframe() { e.outputs[Video].RequestKeyframe() }
-
-// LocalDescription is the local SDP, or an [*Error].
-func (e *WebRTCEndpoint) LocalDescription() (string, error) {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	if e.view.local == "" {
-		return "", errorf(codeNoLocalSDP, "No local session description")
-	}
-	return e.view.local, nil
-}
-
-// RemoteDescription is the remote SDP, or an [*Error].
-func (e *WebRTCEndpoint) RemoteDescription() (string, error) {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	if e.view.remote == "" {
-		return "", errorf(codeNoRemoteSDP, "No remote session description")
-	}
-	return e.view.remote, nil
-}
-
-func (e *WebRTCEndpoint) describe(local, remote string) {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	e.view.local, e.view.remote = local, remote
-}
-
 func (e *WebRTCEndpoint) close() {
-	e.pipeline.graph.remove(&e.Element)
-	e.server.flows.remove(e)
+	e.leave()
 	e.queue.close(func() {
 		if e.peer != nil {
 			e.peer.Close()
 			e.peer = nil
 		}
 	})
-	for _, source := range e.outputs {
-		source.Close()
-	}
 	e.pipeline.forget(e)
 }
 

@@ -7,12 +7,6 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
-// States of connections and media in the Kurento Protocol.
-const (
-	connected    = "CONNECTED"
-	disconnected = "DISCONNECTED"
-)
-
 const registerModule = "kurento"
 
 // handlers bring what happens on the connection to the endpoint's queue. There is one connection in the life of an
@@ -28,19 +22,10 @@ func (e *WebRTCEndpoint) handlers() rtc.Handlers {
 }
 
 func (e *WebRTCEndpoint) stateChanged(s control.ConnectionState) {
-	state := disconnected
 	if s == control.ConnectionConnected {
-		state = connected
-		for _, kind := range []MediaType{Audio, Video} {
-			e.pipeline.graph.refresh(&e.Element, kind)
-		}
-	}
-	e.view.mu.Lock()
-	before := e.view.connection
-	e.view.connection = state
-	e.view.mu.Unlock()
-	if before != state {
-		e.server.emit(e, EventConnectionStateChanged, StateChange{OldState: before, NewState: state})
+		e.setConnection(connected)
+	} else {
+		e.setConnection(disconnected)
 	}
 }
 
@@ -116,13 +101,6 @@ func (e *WebRTCEndpoint) channelChanged(c rtc.ChannelEvent) {
 		eventType = EventDataChannelOpened
 	}
 	e.server.emit(e, eventType, DataChannelChange{ChannelID: c.ID})
-}
-
-// ConnectionState is CONNECTED once ICE and DTLS are up, else DISCONNECTED.
-func (e *WebRTCEndpoint) ConnectionState() string {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	return e.view.connection
 }
 
 // ICEConnectionState is the last state of [EventIceComponentStateChanged].
