@@ -99,7 +99,7 @@ func (f *Fleet) start(ctx context.Context, root string, o Options) error {
 			return err
 		}
 	}
-	if err := build(ctx, root, f.programs); err != nil {
+	if err := build(ctx, root, f.programs, programs()...); err != nil {
 		return err
 	}
 	if err := f.startStore(ctx); err != nil {

@@ -34,9 +34,9 @@ func Root() (string, error) {
 	}
 }
 
-// build puts the four programs into dir. They are linked in a directory that all fleets of this checkout share, so that
-// only the first of them takes its time, and copied, so that a fleet that restarts a program gets the same one again.
-func build(ctx context.Context, root, dir string) error {
+// build puts programs into dir. They are linked in a directory that all fleets of this checkout share, so that only the
+// first of them takes its time, and copied, so that a fleet that restarts a program gets the same one again.
+func build(ctx context.Context, root, dir string, programs ...string) error {
 	shared := filepath.Join(root, "bin", "harness"+variant)
 	if err := os.MkdirAll(shared, 0o750); err != nil {
 		return err
@@ -47,12 +47,12 @@ func build(ctx context.Context, root, dir string) error {
 	}
 	defer unlock()
 	args := append([]string{"build", "-o", shared + string(filepath.Separator)}, buildFlags()...)
-	cmd := exec.CommandContext(ctx, "go", append(args, programs()...)...)
+	cmd := exec.CommandContext(ctx, "go", append(args, programs...)...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("harness: build the programs: %w\n%s", err, out)
 	}
-	for _, program := range programs() {
+	for _, program := range programs {
 		name := filepath.Base(program)
 		if err := copyProgram(filepath.Join(dir, name), filepath.Join(shared, name)); err != nil {
 			return err

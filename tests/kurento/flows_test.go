@@ -1,0 +1,13 @@
+package kurento_test
+
+import "testing"
+
+// The tutorials' flows, each with pictures and sound that are really received.
+func TestFlows(t *testing.T) {
+	for _, name := range []string{"hello_world.js"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runProgram(t, server.URL(), name, nil)
+		})
+	}
+}
