@@ -12,6 +12,9 @@ type Output struct {
 	SSRC         uint32
 	AudioLevelID uint8 // id of the audio level extension; 0: none
 
+	// Takes decides in place of Codec, of which then only the clock counts. It is asked when the source's codec is another
+	// one than before, ahead of the first packet of it; it must not wait, and must not call the sink.
+	Takes func(Codec) bool
 	// Writer gets every packet. It keeps neither header nor payload. It must not wait, and must not call the sink; a
 	// packet of which it writes 0 bytes does not count as sent.
 	Writer interface {
@@ -19,6 +22,14 @@ type Output struct {
 	}
 	// Control gets sender reports, nil: nobody does.
 	Control func([]rtcp.Packet) error
+}
+
+// takes says whether what is encoded with c can be written there.
+func (o *Output) takes(c Codec) bool {
+	if o.Takes == nil {
+		return o.Codec.matches(c)
+	}
+	return o.Codec.ClockRate == c.ClockRate && o.Takes(c)
 }
 
 // Bind makes the sink write to out from now on, in place of where it wrote to before. It asks its source for a keyframe.

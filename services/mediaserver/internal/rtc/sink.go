@@ -132,7 +132,7 @@ func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
 // decodesLocked needs k.mu.
 func (k *Sink) decodesLocked(source *Source, out *Output) bool {
 	if c := source.codec.Load(); c != k.checked {
-		k.checked, k.decodes = c, c != nil && out.Codec.matches(*c)
+		k.checked, k.decodes = c, c != nil && out.takes(*c)
 		k.mismatch.Store(!k.decodes)
 	}
 	return k.decodes
