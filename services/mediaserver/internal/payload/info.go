@@ -10,6 +10,8 @@ const (
 	Unknown Format = iota
 	FormatVP8
 	FormatVP9
+	FormatH264
+	FormatAV1
 )
 
 // FormatOf is the format of a MIME type such as "video/VP8".
@@ -19,6 +21,10 @@ func FormatOf(mime string) Format {
 		return FormatVP8
 	case "video/vp9":
 		return FormatVP9
+	case "video/h264":
+		return FormatH264
+	case "video/av1":
+		return FormatAV1
 	default:
 		return Unknown
 	}
@@ -39,7 +45,8 @@ type Info struct {
 	Width, Height uint16 // of the whole picture, in pixels; 0 where the packet does not say
 }
 
-// Read looks at one payload; ok is false when it is none of the format, and the info is empty then.
+// Read looks at one payload; ok is false when it is none of the format, and the info is empty then. Of AV1, the header
+// extension that [Dependencies] reads tells more.
 func (f Format) Read(payload []byte) (info Info, ok bool) {
 	switch f {
 	case FormatVP8:
@@ -48,6 +55,12 @@ func (f Format) Read(payload []byte) (info Info, ok bool) {
 	case FormatVP9:
 		d, ok := ParseVP9(payload)
 		return d.Info(), ok
+	case FormatH264:
+		p, ok := ParseH264(payload)
+		return p.Info(), ok
+	case FormatAV1:
+		p, ok := ParseAV1(payload)
+		return p.Info(), ok
 	default:
 		return Info{}, false
 	}
