@@ -2,21 +2,20 @@
 
 // The hello-world tutorial: an endpoint that is connected to itself sends a caller back to itself.
 
-const kurento = require('kurento-client');
+const { connect, trickle } = require('./client.js');
 const { Peer } = require('./peer.js');
 
 const SHADE = 90;
 
 async function main(url) {
-  const client = await kurento(url, { duplicates_timeout: 100 });
+  const client = await connect(url);
   const peer = new Peer({ shade: SHADE });
   const offer = await peer.offer();
 
   const pipeline = await client.create('MediaPipeline');
   const endpoint = await pipeline.create('WebRtcEndpoint');
-  peer.onCandidate((candidate) => endpoint.addIceCandidate(kurento.getComplexType('IceCandidate')(candidate)));
+  trickle(endpoint, peer);
   await endpoint.connect(endpoint);
-  endpoint.on('IceCandidateFound', ({ candidate }) => peer.addCandidate(candidate));
   const answer = await endpoint.processOffer(offer);
   await endpoint.gatherCandidates();
   await peer.accept(answer);

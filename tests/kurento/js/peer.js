@@ -13,6 +13,7 @@ const HEIGHT = 120;
 const FRAME_MS = 66;
 const SAMPLES = 480; // of 10 ms
 const TOLERANCE = 12; // what the codec may do to a shade
+const PATIENCE_MS = 20_000;
 const LOUD = 1000; // far above what silence decodes to
 
 class Peer {
@@ -22,6 +23,8 @@ class Peer {
   #timers = [];
   #ends = []; // what has to be stopped for the process to end
   #waiting = []; // {shade, left, resolve}
+  #last; // shade that was seen
+  #described = resolvers();
   #loud = resolvers();
 
   // shade (0 to 255) is sent, with sound, when given; receives says whether anything is wanted back.
@@ -57,12 +60,15 @@ class Peer {
   // answer takes an offer.
   async answer(sdp) {
     await this.#connection.setRemoteDescription({ type: 'offer', sdp });
+    this.#described.resolve();
     await this.#connection.setLocalDescription(await this.#connection.createAnswer());
     return this.#connection.localDescription.sdp;
   }
 
-  accept(sdp) {
-    return this.#connection.setRemoteDescription({ type: 'answer', sdp });
+  // accept takes the answer to the own offer.
+  async accept(sdp) {
+    await this.#connection.setRemoteDescription({ type: 'answer', sdp });
+    this.#described.resolve();
   }
 
   // onCandidate has take called with every candidate, those that were found before included.
@@ -71,18 +77,21 @@ class Peer {
     this.#candidates.splice(0).forEach(take);
   }
 
-  addCandidate({ candidate, sdpMid, sdpMLineIndex }) {
-    return this.#connection.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
+  // addCandidate waits for the description that the candidate belongs to.
+  async addCandidate({ candidate, sdpMid, sdpMLineIndex }) {
+    await this.#described.promise;
+    await this.#connection.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
   }
 
   // sees waits for a number of decoded pictures in a shade, counted from now.
   sees(shade, pictures = 5) {
-    return new Promise((resolve) => this.#waiting.push({ shade, left: pictures, resolve }));
+    const seen = new Promise((resolve) => this.#waiting.push({ shade, left: pictures, resolve }));
+    return soon(seen, () => `pictures of ${shade} do not come; the last one was of ${this.#last}`);
   }
 
   // hears waits for sound.
   hears() {
-    return this.#loud.promise;
+    return soon(this.#loud.promise, () => 'sound does not come');
   }
 
   close() {
@@ -130,6 +139,7 @@ class Peer {
   }
 
   #seen(shade) {
+    this.#last = shade;
     for (const wanted of this.#waiting) {
       if (Math.abs(wanted.shade - shade) <= TOLERANCE && --wanted.left === 0) wanted.resolve();
     }
@@ -143,4 +153,12 @@ function resolvers() {
   return made;
 }
 
-module.exports = { Peer };
+// soon is promised, or an error with a reason when it does not come.
+function soon(promised, why) {
+  return new Promise((resolve, reject) => {
+    promised.then(resolve, reject);
+    setTimeout(() => reject(new Error(why())), PATIENCE_MS).unref();
+  });
+}
+
+module.exports = { Peer, soon };
