@@ -13,6 +13,8 @@ export interface SessionOptions {
   renewToken?: () => Promise<string>;
   /** Leave when the page is closed or left for another one; otherwise the user stays for its grace time and may rejoin. */
   leaveOnUnload?: boolean;
+  /** Camera pictures of 640 pixels and wider are sent in three sizes, so that each receiver gets what it can use; default true. */
+  simulcast?: boolean;
   /** Backoff of retries in milliseconds. */
   retry?: { min?: number; max?: number };
   /** Stand-in for tests. */
@@ -41,8 +43,15 @@ export interface User {
 }
 
 export type Subscriptions =
-  | { mode?: 'all' }
+  | { mode?: 'all' } // limits of setMaxLayer hold in both modes
   | { mode: 'list'; streams: { id: string; kinds?: Kind[]; maxLayer?: number }[] };
+
+/** What is received of a stream's video: `layer` of `layers`, 0 the smallest picture, -1 nothing; and why it is not more. */
+export interface StreamQuality {
+  layer: number;
+  layers: number;
+  limit: 'publisher' | 'bandwidth' | 'maxLayer' | (string & {});
+}
 
 export interface ConnectionStats {
   state: RTCPeerConnectionState;
@@ -72,6 +81,10 @@ export interface SessionEvents {
   track: { track: MediaStreamTrack; streamId: string; mediaStream: MediaStream };
   /** The first media of a track has arrived. */
   media: { track: MediaStreamTrack; streamId: string };
+  /** What is received of the streams that have several layers has changed; bandwidth in bits per second, 0: unknown. */
+  quality: { bandwidth: number; streams: ({ id: string } & StreamQuality)[] };
+  /** Who is heard, loudest first; oneself too. */
+  speakers: { speakers: { user: string; stream: string }[] };
   /** An application message. */
   message: { id: string; from: string; time: string; type: string; data: unknown; to?: string };
   /** `by` says who saw it: this client or the server. */
@@ -131,6 +144,10 @@ export class Session extends EventTarget {
   replaceTrack(old: MediaStreamTrack, track: MediaStreamTrack): Promise<void>;
   mute(kind: Kind, muted?: boolean): Promise<void>;
   subscribe(subscriptions?: Subscriptions): Promise<void>;
+  /** Receives at most this layer of a stream's video, 0 the smallest picture; null: the best there is. */
+  setMaxLayer(streamId: string, layer: number | null): Promise<void>;
+  /** Of the streams that have several layers, by id. */
+  readonly quality: ReadonlyMap<string, StreamQuality>;
   unsubscribe(): Promise<void>;
   /** Sends an application message to everybody, or to one user; resolves to its id. */
   send(type: string, data: unknown, to?: string): Promise<string>;

@@ -7,6 +7,7 @@ import { watchNetwork } from './src/network.js';
 import { Publisher } from './src/publisher.js';
 import { Roster } from './src/roster.js';
 import { Subscriber } from './src/subscriber.js';
+import { Wishes } from './src/wishes.js';
 
 export { ApiError };
 
@@ -14,6 +15,7 @@ const joinTime = 8_000; // ms to wait for `joined`, then ask for it by a rejoin
 const rejoinTime = 15_000; // ms for `joined` to follow a rejoin
 const staleTime = 500; // ms between looks at the session while an epoch is refused that it still has
 const minRenewal = 5_000; // ms between two renewals of the token
+const layerTime = 200; // ms in which wishes for layers become one call
 const maxTimer = 2 ** 31 - 1; // ms; longer ones fire at once
 
 /** Joins with what POST .../users returned to your backend; resolves when the session's state is known. */
@@ -34,7 +36,10 @@ export class Session extends EventTarget {
   #interruptions;
   #publisher;
   #subscriber;
-  #subscriptions = null; // null: everything, the default
+  #wishes = new Wishes();
+  #layersAsked = null; // the call that the next wishes for layers go with
+  #latest = new Map(); // message type -> { epoch, seq } of what only the newest counts of
+  #quality = new Map();
   #mutedKinds = new Set();
   #joining = true; // nothing before `joined` concerns this join
   #began = performance.now();
@@ -56,7 +61,7 @@ export class Session extends EventTarget {
     this.mediaDown = false;
     this.timings = { joined: null, firstMedia: null, lastGap: null };
     this.leaveOnUnload = options.leaveOnUnload ?? false;
-    const { url, token, renewToken: renew, retry } = options;
+    const { url, token, renewToken: renew, retry, simulcast = false } = options;
     this.api = new Api({ url, session: this.id, user: this.userId, token, renew, retry });
     this.expiresAt = options.expiresAt;
     this.#roster = new Roster((type, detail) => this.#told(type, detail));
@@ -68,7 +73,7 @@ export class Session extends EventTarget {
       onInterrupted: (streamId) => this.emit('interrupted', { streamId }),
       onRecovered: (streamId, ms) => this.emit('recovered', { streamId, ms }),
     });
-    this.#publisher = new Publisher(this);
+    this.#publisher = new Publisher(this, { simulcast });
     this.#subscriber = new Subscriber(this, (...received) => this.#remote.add(...received));
   }
 
@@ -145,10 +150,28 @@ export class Session extends EventTarget {
 
   /** Chooses what to receive: { mode: 'all' } or { mode: 'list', streams: [{ id, kinds?, maxLayer? }] }. */
   async subscribe({ mode = 'all', streams } = {}) {
-    this.#subscriptions = mode === 'all' ? null : { mode, streams: streams ?? [] };
-    await this.#call('PUT', '/subscriptions', this.#subscriptions ?? { mode });
+    this.#wishes.choose({ mode, streams });
+    await this.#call('PUT', '/subscriptions', this.#wishes.body);
     this.#missOnlyWanted();
     if (this.#subscriber.stopped) await this.#subscriber.request();
+  }
+
+  /**
+   * Receives of a stream's video at most this layer, 0 being the smallest picture; null: the best there is. Wishes that are
+   * made together are one call.
+   */
+  async setMaxLayer(streamId, layer) {
+    if (!this.#wishes.limit(streamId, layer)) return;
+    this.#layersAsked ??= delay(layerTime, this.#over.signal).then(() => {
+      this.#layersAsked = null;
+      return this.#call('PUT', '/subscriptions', this.#wishes.body);
+    });
+    await this.#layersAsked;
+  }
+
+  /** What one is sent of the streams that have several layers: stream id -> { layer, layers, limit }. */
+  get quality() {
+    return this.#quality;
   }
 
   /** Receives nothing until subscribe(). */
@@ -280,6 +303,10 @@ export class Session extends EventTarget {
         return data.epoch > this.epoch && this.#enter(data.epoch);
       case 'ice-servers':
         return this.#useIceServers(data.iceServers);
+      case 'quality':
+        return this.#newest(type, data) && this.#qualityIs(data);
+      case 'speakers':
+        return this.#newest(type, data) && this.emit(type, data);
       case 'message':
         return this.emit(type, { ...data, id: message.id, from: message.from, time: message.time });
       case 'error':
@@ -289,6 +316,19 @@ export class Session extends EventTarget {
       default: // of a later version of the API
         return this.emit('warning', { what: `message ${type} in epoch ${epoch}`, error: null });
     }
+  }
+
+  // Messages that hold everything may overtake each other.
+  #newest(type, { epoch, seq }) {
+    const last = this.#latest.get(type);
+    if (epoch !== this.epoch || (last?.epoch === epoch && last.seq >= seq)) return false;
+    this.#latest.set(type, { epoch, seq });
+    return true;
+  }
+
+  #qualityIs({ bandwidth, streams }) {
+    this.#quality = new Map(streams.map(({ id, ...quality }) => [id, quality]));
+    this.emit('quality', { bandwidth, streams });
   }
 
   // What comes before `joined` is of an earlier join; only a lost queue may begin with `sync`.
@@ -308,7 +348,10 @@ export class Session extends EventTarget {
     this.emit('joined', { users: this.users, epoch });
     this.#started.resolve();
     this.#restart();
-    if (!first && this.#subscriptions) this.subscribe(this.#subscriptions).catch((err) => this.emit('error', err));
+    this.#latest.clear();
+    if (!first && !this.#wishes.isDefault) {
+      this.#call('PUT', '/subscriptions', this.#wishes.body).catch((err) => this.emit('error', err));
+    }
   }
 
   #synced({ users, iceServers, epoch, connections }) {
@@ -389,12 +432,8 @@ export class Session extends EventTarget {
 
   // What is no longer subscribed to is missed no more.
   #missOnlyWanted() {
-    if (!this.#subscriptions) return;
-    const { streams } = this.#subscriptions;
-    for (const id of this.#interruptions.ids) {
-      const wanted = streams.find((stream) => stream.id === id);
-      this.#interruptions.expect(id, wanted ? (wanted.kinds ?? ['audio', 'video']) : []);
-    }
+    if (this.#wishes.all) return;
+    for (const id of this.#interruptions.ids) this.#interruptions.expect(id, this.#wishes.kinds(id));
   }
 
   /** The state of a connection has changed. */
@@ -426,6 +465,8 @@ export class Session extends EventTarget {
     const { stream } = detail;
     if (type === 'stream-updated') this.#interruptions.expect(stream.id, stream.kinds.filter(sentOf(stream)));
     if (type === 'stream-removed') {
+      this.#wishes.limit(stream.id, null);
+      this.#quality.delete(stream.id);
       this.#interruptions.forget(stream.id);
       this.#remote.remove(stream.id);
     }

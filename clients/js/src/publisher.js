@@ -1,6 +1,7 @@
 // The publish connection: the client offers.
 import { delay } from './api.js';
 import { Connection } from './connection.js';
+import { encodingsFor } from './layers.js';
 
 const answerTime = 5_000; // ms to wait for the message `answer` after a 202, then the same offer is sent again
 
@@ -16,8 +17,9 @@ export class Publisher extends Connection {
   #loop = null;
   #expected = null; // { seq, resolve } of the answer that is awaited as a message
 
-  constructor(host) {
+  constructor(host, { simulcast }) {
     super('publish', host);
+    this.simulcast = simulcast;
   }
 
   get active() {
@@ -162,15 +164,20 @@ export class Publisher extends Connection {
     }
   }
 
-  // Takes a place in the SDP that an earlier track left, so that offers do not grow for ever.
+  // Takes a place in the SDP that an earlier track left, so that offers do not grow for ever. How many layers a place has
+  // is settled when it is made.
   async #send(pc, track, stream) {
+    const sendEncodings = this.simulcast ? encodingsFor(track) : undefined;
+    const layers = sendEncodings?.length ?? 1;
     const free = pc
       .getTransceivers()
-      .find((t) => t.direction === 'inactive' && !t.sender.track && t.receiver.track.kind === track.kind);
-    if (!free) return pc.addTransceiver(track, { direction: 'sendonly', streams: [stream] });
+      .find((t) => t.direction === 'inactive' && !t.sender.track && t.receiver.track.kind === track.kind && layersOf(t) === layers);
+    if (!free) return pc.addTransceiver(track, { direction: 'sendonly', streams: [stream], ...(sendEncodings && { sendEncodings }) });
     free.sender.setStreams(stream);
     free.direction = 'sendonly';
     await free.sender.replaceTrack(track);
     return free;
   }
 }
+
+const layersOf = ({ sender }) => Math.max(sender.getParameters?.().encodings?.length ?? 1, 1);

@@ -426,3 +426,34 @@ test('the time to first media starts when there is something to receive', async 
 test('join says what the backend did not pass on', async () => {
   await assert.rejects(join({ session: 's', status: 503, code: 'unavailable' }), /user is missing/);
 });
+
+test('wishes for layers that are made together are one call, and are made again after a rejoin', async (t) => {
+  const { fake, session } = await joined(t, { users: [ann] });
+  await Promise.all([session.setMaxLayer('a1', 0), session.setMaxLayer('a2', 1)]);
+  const streams = [{ id: 'a1', maxLayer: 0 }, { id: 'a2', maxLayer: 1 }];
+  assert.deepEqual(fake.callsOf('PUT', '/subscriptions').map(({ body }) => body), [{ mode: 'all', streams }]);
+  fake.joined({ users: [ann] }); // by the backend, in our place
+  await eventually(() => fake.callsOf('PUT', '/subscriptions').length === 2);
+  assert.deepEqual(fake.callsOf('PUT', '/subscriptions')[1].body, { mode: 'all', streams });
+});
+
+test('of quality and speakers only the newest of the epoch counts', async (t) => {
+  const { fake, session } = await joined(t, { users: [ann] });
+  const got = [];
+  session.on('speakers', ({ speakers }) => got.push(speakers[0]?.user ?? 'nobody'));
+  session.on('quality', ({ streams }) => got.push(streams[0].layer));
+  const quality = (epoch, seq, layer) =>
+    fake.push('quality', { epoch, seq, bandwidth: 0, streams: [{ id: 'a1', layer, layers: 3, limit: 'bandwidth' }] });
+  const speakers = (epoch, seq, ...users) =>
+    fake.push('speakers', { epoch, seq, speakers: users.map((user) => ({ user, stream: 's' })) });
+  quality(1, 10, 2);
+  speakers(1, 10, 'ann');
+  quality(1, 9, 0); // overtaken
+  speakers(1, 10, 'bob');
+  quality(7, 11, 0); // of an epoch that is not ours
+  speakers(1, 11);
+  quality(1, 12, 1);
+  await eventually(() => got.length >= 4);
+  assert.deepEqual(got, [2, 'ann', 'nobody', 1]);
+  assert.deepEqual([...session.quality], [['a1', { layer: 1, layers: 3, limit: 'bandwidth' }]]);
+});

@@ -9,7 +9,7 @@ const statsPeriod = 1_000; // ms
 const ownKey = 'own';
 const callKey = 'orkestro-call'; // of sessionStorage, which outlives a reload: the call that this tab is in
 const $ = (id) => document.getElementById(id);
-const tiles = new Tiles($('grid'));
+const tiles = new Tiles($('grid'), { onResize: chooseLayers });
 const form = $('join-form');
 
 let session = null;
@@ -36,6 +36,7 @@ $('chat-form').addEventListener('submit', (event) => {
   guarded(sendChat);
 });
 $('copy-link').addEventListener('click', () => guarded(() => navigator.clipboard.writeText(link({}))));
+document.addEventListener('visibilitychange', chooseLayers);
 const [navigation] = performance.getEntriesByType('navigation');
 const interrupted = navigation?.type === 'reload' ? JSON.parse(sessionStorage.getItem(callKey)) : null;
 if (interrupted) {
@@ -178,6 +179,22 @@ function follow(current) {
   logged('error', (err) => err.message, failed);
   logged('closed', ({ reason }) => reason, ended);
   current.on('message', showMessage);
+  current.on('speakers', ({ speakers }) => {
+    tiles.setSpeaking(speakers.map(({ user, stream }) => (user === current.userId ? ownKey : stream)));
+  });
+  logged('quality', ({ streams }) => streams.map(qualityText).join(', '), ({ streams }) => {
+    for (const stream of streams) tiles.setQuality(stream.id, stream);
+    chooseLayers();
+  });
+}
+
+const qualityText = ({ id, layer, layers, limit }) => `${panel.nameOf(ownerOf(id))} ${layer + 1}/${layers} (${limit})`;
+
+// No tile gets a larger picture than it shows, a page that nobody sees the smallest.
+function chooseLayers() {
+  for (const [id, { layers }] of session?.quality ?? []) {
+    if (layers > 1) guarded(() => session.setMaxLayer(id, tiles.layerFor(id, layers)));
+  }
 }
 
 function drawStream(streamId) {

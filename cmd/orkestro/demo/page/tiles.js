@@ -1,13 +1,20 @@
 // The grid of pictures: one tile a stream, and one's own.
 import { PictureGap } from './picture_gap.js';
 
+// Device pixels that a tile has to be wide for the layers above the lowest to be seen.
+const wide = 480;
+const middling = 240;
+
 /** Tiles live in grid; each is found again by its key. */
 export class Tiles {
   #tiles = new Map(); // key -> figure
   #gaps = new Map(); // key -> PictureGap
+  #sizes;
 
-  constructor(grid) {
+  /** onResize is called when a tile has another size. */
+  constructor(grid, { onResize }) {
     this.grid = grid;
+    this.#sizes = new ResizeObserver(onResize);
   }
 
   get size() {
@@ -36,6 +43,29 @@ export class Tiles {
     this.#tiles.get(key)?.classList.toggle('silent', silent);
   }
 
+  /** Marks the tiles of those who speak. */
+  setSpeaking(keys) {
+    for (const [key, tile] of this.#tiles) tile.classList.toggle('speaking', keys.includes(key));
+  }
+
+  /** Says what is received of how many layers, unless it is the best there is. */
+  setQuality(key, { layer, layers, limit }) {
+    const badge = this.#tiles.get(key)?.querySelector('.quality');
+    if (!badge) return;
+    badge.textContent = limit === 'publisher' ? '' : `${layer + 1}/${layers}`;
+    badge.title = { bandwidth: 'limited by the bandwidth', maxLayer: 'enough for the size of this tile' }[limit] ?? '';
+    badge.classList.toggle('limited', limit === 'bandwidth');
+  }
+
+  /** The highest of a number of layers that can be seen in a tile; null: the highest there is. */
+  layerFor(key, layers) {
+    const tile = this.#tiles.get(key);
+    if (!tile || document.hidden) return 0;
+    const width = tile.clientWidth * devicePixelRatio;
+    if (width >= wide) return null;
+    return width >= middling ? Math.max(layers - 2, 0) : 0;
+  }
+
   /** The stream is interrupted: its last picture stays. */
   interrupted(key) {
     const tile = this.#tiles.get(key);
@@ -62,6 +92,7 @@ export class Tiles {
     this.#gaps.get(key)?.end();
     this.#gaps.delete(key);
     if (!tile) return;
+    this.#sizes.unobserve(tile);
     tile.querySelector('video').srcObject = null;
     tile.remove();
   }
@@ -80,10 +111,13 @@ export class Tiles {
     const initial = Object.assign(document.createElement('span'), { className: 'initial' });
     const noted = Object.assign(document.createElement('span'), { className: 'note', role: 'status' });
     noted.dataset.testid = 'note';
-    tile.append(video, initial, document.createElement('figcaption'), noted);
+    const quality = Object.assign(document.createElement('span'), { className: 'quality' });
+    quality.dataset.testid = 'quality';
+    tile.append(video, initial, document.createElement('figcaption'), noted, quality);
     this.#tiles.set(key, tile);
     this.#gaps.set(key, new PictureGap(video));
     this.grid.append(tile);
+    this.#sizes.observe(tile);
     return tile;
   }
 }
