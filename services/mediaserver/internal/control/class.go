@@ -60,17 +60,43 @@ func newClass(create constructor, traits ...trait) class {
 type classes map[string]class
 
 func newClasses(r *registry) classes {
-	return classes{
-		typeServerManager:          newClass(nil, mediaObject(), serverManager(r)),
+	all := classes{
 		mediaapi.TypeMediaPipeline: newClass(createPipeline(r), mediaObject(), mediaPipeline(r)),
 		"kurento.WebRtcEndpoint": newClass(createWebRTCEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
 			baseRTPEndpoint(r), webRTCEndpoint(r)),
+		"kurento.PassThrough": newClass(createIn(r, (*media.Pipeline).NewPassThrough), mediaObject(), mediaElement(r)),
+		"kurento.HubPort":     newClass(createHubPort(r), mediaObject(), mediaElement(r)),
+		"kurento.Dispatcher":  newClass(createIn(r, (*media.Pipeline).NewDispatcher), mediaObject(), hub(), dispatcher(r)),
+		"kurento.DispatcherOneToMany": newClass(createIn(r, (*media.Pipeline).NewDispatcherOneToMany),
+			mediaObject(), hub(), dispatcherOneToMany(r)),
+		"kurento.Mixer": newClass(createIn(r, (*media.Pipeline).NewMixer), mediaObject(), hub(), mixer(r)),
 		mediaapi.TypePublishEndpoint: newClass(createPublishEndpoint(r),
 			mediaObject(), fleetEndpoint(), publishEndpoint()),
 		mediaapi.TypeSubscribeEndpoint: newClass(createSubscribeEndpoint(r),
 			mediaObject(), fleetEndpoint(), subscribeEndpoint()),
 		mediaapi.TypeViewEndpoint: newClass(createViewEndpoint(r), mediaObject(), fleetEndpoint(), viewEndpoint()),
 	}
+	all[typeServerManager] = newClass(nil, mediaObject(), serverManager(r, all.factories))
+	return all
+}
+
+// factories are the names of the types that clients can make, by the module that Kurento has them in.
+func (c classes) factories() map[string][]string {
+	core := []string{"MediaPipeline", "PassThrough", "HubPort"}
+	made := map[string][]string{}
+	for _, qualified := range slices.Sorted(maps.Keys(c)) {
+		module, name, _ := strings.Cut(qualified, ".")
+		switch {
+		case c[qualified].create == nil:
+			continue
+		case slices.Contains(core, name):
+			module = "core"
+		case module == "kurento":
+			module = "elements"
+		}
+		made[module] = append(made[module], name)
+	}
+	return made
 }
 
 // find gives the class that a client names with or without its module, or the error that says why there is none.
@@ -105,8 +131,8 @@ func abstractTypes() []string {
 // absentTypes are the types of the protocol that this server does not provide.
 func absentTypes() []string {
 	return []string{
-		"RtpEndpoint", "PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "PassThrough", "HubPort", "Dispatcher",
-		"DispatcherOneToMany", "Mixer", "Composite", "AlphaBlending", "GStreamerFilter", "FaceOverlayFilter",
+		"RtpEndpoint", "PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "Composite",
+		"AlphaBlending", "GStreamerFilter", "FaceOverlayFilter",
 		"ImageOverlayFilter", "ZBarFilter",
 	}
 }

@@ -88,10 +88,10 @@ func asWireError(err error) (wire *jsonrpc.Error, foreseen bool) {
 
 // wireError is err as the client gets it. What was not foreseen is a defect of this server: it is logged here because
 // the client is not told of it.
-func wireError(log *slog.Logger, operation string, err error) *jsonrpc.Error {
+func wireError(logger *slog.Logger, operation string, err error) *jsonrpc.Error {
 	wire, foreseen := asWireError(err)
 	if !foreseen {
-		log.Error("request failed", logging.KeyType, operation, logging.KeyError, err)
+		logger.Error("request failed", logging.KeyType, operation, logging.KeyError, err)
 	}
 	return wire
 }

@@ -15,6 +15,9 @@ type element interface {
 	Disconnect(sink media.Connectable, kinds ...media.MediaType) error
 	SinkConnections(kinds ...media.MediaType) []media.Connection
 	SourceConnections(kinds ...media.MediaType) []media.Connection
+	MediaFlowingIn(kind media.MediaType) (bool, error)
+	MediaFlowingOut(kind media.MediaType) (bool, error)
+	Stats(kinds ...media.MediaType) []media.StreamStats
 }
 
 // connectionData is the protocol's register type ElementConnectionData.
@@ -35,6 +38,9 @@ func mediaElement(r *registry) trait {
 		"getSourceConnections": on(func(_ context.Context, e element, p params) (any, error) {
 			return connections(e.SourceConnections, p)
 		}),
+		"isMediaFlowingIn":   on(flowing(element.MediaFlowingIn)),
+		"isMediaFlowingOut":  on(flowing(element.MediaFlowingOut)),
+		"getStats":           on(getStats),
 		"isMediaTranscoding": onObject(func(media.Object) any { return false }),
 		"setAudioFormat":     refused("media is forwarded as it comes, never converted"),
 		"setVideoFormat":     refused("media is forwarded as it comes, never converted"),
@@ -97,10 +103,23 @@ func mediaTypes(p params) ([]media.MediaType, error) {
 	if err != nil || kind == "" {
 		return nil, err
 	}
-	if !slices.Contains([]media.MediaType{media.Audio, media.Video, media.Data}, kind) {
-		return nil, errorf(codeMarshall, "parameter 'mediaType': '%s' is not AUDIO, VIDEO or DATA", kind)
+	return []media.MediaType{kind}, checkMediaType("mediaType", kind)
+}
+
+// mediaTypeOf is the parameter name, which has to be there.
+func mediaTypeOf(p params, name string) (media.MediaType, error) {
+	kind, err := required[media.MediaType](p, name)
+	if err != nil {
+		return "", err
 	}
-	return []media.MediaType{kind}, nil
+	return kind, checkMediaType(name, kind)
+}
+
+func checkMediaType(name string, kind media.MediaType) error {
+	if !slices.Contains([]media.MediaType{media.Audio, media.Video, media.Data}, kind) {
+		return errorf(codeMarshall, "parameter '%s': '%s' is not AUDIO, VIDEO or DATA", name, kind)
+	}
+	return nil
 }
 
 func checkDescription(p params, name string) error {
@@ -109,4 +128,16 @@ func checkDescription(p params, name string) error {
 		return errorf(codeOperationNotSupported, "parameter '%s': elements have the description 'default' only", name)
 	}
 	return err
+}
+
+func flowing(
+	get func(element, media.MediaType) (bool, error),
+) func(context.Context, element, params) (any, error) {
+	return func(_ context.Context, e element, p params) (any, error) {
+		kind, err := mediaTypeOf(p, "mediaType")
+		if err != nil {
+			return nil, err
+		}
+		return get(e, kind)
+	}
 }

@@ -69,32 +69,28 @@ type moduleInfo struct {
 }
 
 // info lists what can be created. The clients insist on the modules core, elements and filters.
-func (m *manager) info() serverInfo {
-	module := func(name string, factories ...string) moduleInfo {
-		if factories == nil {
-			factories = []string{}
-		}
-		return moduleInfo{
-			Module: "kurento", RegisterType: "ModuleInfo", Version: m.version, Name: name,
-			GenerationTime: m.meta.CreationTime().UTC().Format(time.RFC3339), Factories: factories,
-		}
-	}
-	return serverInfo{
+func (m *manager) info(factories map[string][]string) serverInfo {
+	info := serverInfo{
 		Module: "kurento", RegisterType: "ServerInfo", Version: m.version, Type: "KMS",
 		Capabilities: []string{"transactions"},
-		Modules: []moduleInfo{
-			module("core", "MediaPipeline"),
-			module("elements", "WebRtcEndpoint"),
-			module("filters"),
-			module("orkestro", "PublishEndpoint", "SubscribeEndpoint"),
-		},
 	}
+	for _, name := range []string{"core", "elements", "filters", "orkestro"} {
+		made := factories[name]
+		if made == nil {
+			made = []string{}
+		}
+		info.Modules = append(info.Modules, moduleInfo{
+			Module: "kurento", RegisterType: "ModuleInfo", Version: m.version, Name: name,
+			GenerationTime: m.meta.CreationTime().UTC().Format(time.RFC3339), Factories: made,
+		})
+	}
+	return info
 }
 
 // serverManager is what ServerManager adds to MediaObject.
-func serverManager(r *registry) trait {
+func serverManager(r *registry, factories func() map[string][]string) trait {
 	operations := map[string]operation{
-		"getInfo":     onObject(func(media.Object) any { return r.manager.info() }),
+		"getInfo":     onObject(func(media.Object) any { return r.manager.info(factories()) }),
 		"getMetadata": onObject(func(media.Object) any { return "" }),
 		"getSessions": onObject(func(media.Object) any { return r.sessions.ids() }),
 		// Listed without referencing, unlike Kurento's: a poller would keep all pipelines from expiring.

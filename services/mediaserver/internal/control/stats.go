@@ -5,13 +5,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
 // getStats is a map of the statistics' ids to what is counted: of the protocol's types inboundrtp and outboundrtp, as
 // far as a forwarding server counts.
-func getStats(_ context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+func getStats(_ context.Context, e element, p params) (any, error) {
 	kinds, err := mediaTypes(p)
 	if err != nil {
 		return nil, err

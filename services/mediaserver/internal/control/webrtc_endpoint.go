@@ -50,8 +50,6 @@ func webRTCEndpoint(r *registry) trait {
 			}
 			return nil, e.CloseDataChannel(ctx, id)
 		}),
-		"isMediaFlowingIn":     on(flowing((*media.WebRTCEndpoint).MediaFlowingIn)),
-		"isMediaFlowingOut":    on(flowing((*media.WebRTCEndpoint).MediaFlowingOut)),
 		"getICECandidatePairs": onWebRTC(func(e *media.WebRTCEndpoint) any { return e.CandidatePairs() }),
 		"getIceConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any {
 			return connectionState("IceConnection", "componentId", 1, e.ICEConnectionState())
@@ -59,7 +57,6 @@ func webRTCEndpoint(r *registry) trait {
 		"getDtlsConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any {
 			return connectionState("DtlsConnection", "componentId", "1", e.DTLSConnectionState())
 		}),
-		"getStats": on(getStats),
 	}
 	for _, name := range []string{
 		"stunServerAddress", "turnUrl", "externalIPv4", "externalIPv6", "externalAddress", "networkInterfaces",
@@ -83,21 +80,6 @@ func connectionState(register, component string, id any, state string) []map[str
 	return []map[string]any{{
 		"__module__": "kurento", "__type__": register, "streamId": "1", component: id, "state": state,
 	}}
-}
-
-func flowing(
-	get func(*media.WebRTCEndpoint, media.MediaType) (bool, error),
-) func(context.Context, *media.WebRTCEndpoint, params) (any, error) {
-	return func(_ context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
-		kinds, err := mediaTypes(p)
-		if err != nil {
-			return nil, err
-		}
-		if len(kinds) == 0 {
-			return nil, errorf(codeMarshall, "parameter 'mediaType' is required")
-		}
-		return get(e, kinds[0])
-	}
 }
 
 // channelOptions are the parameters of createDataChannel. Kurento's clients send -1 for a limit that is not wanted.

@@ -5,7 +5,7 @@ func hubClass(name string) class {
 }
 
 func hubPortClass() class {
-	return class{module: "kurento", name: "HubPort", hierarchy: []string{"kurento.MediaElement", "kurento.MediaObject"}}
+	return class{module: "kurento", name: "HubPort", hierarchy: elementHierarchy()}
 }
 
 // Hub is an object with ports: what enters one of them leaves at others.

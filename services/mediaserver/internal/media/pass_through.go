@@ -1,8 +1,11 @@
 package media
 
 func passThroughClass() class {
-	return class{module: "kurento", name: "PassThrough", hierarchy: []string{"kurento.MediaElement", "kurento.MediaObject"}}
+	return class{module: "kurento", name: "PassThrough", hierarchy: elementHierarchy()}
 }
+
+// elementHierarchy is that of elements which are no endpoints.
+func elementHierarchy() []string { return []string{"kurento.MediaElement", "kurento.MediaObject"} }
 
 // PassThrough is the PassThrough of the Kurento Protocol: what enters it leaves to all its sinks. Safe for concurrent
 // use.
