@@ -87,10 +87,21 @@ const (
 	UserReconnecting UserState = "reconnecting"
 )
 
+// Protocol is how a user is in its session.
+type Protocol string
+
+// A user of the HTTP API, the zero value, has a queue of messages. One of WHIP (RFC 9725) has none: its client can be told
+// nothing.
+const (
+	ProtocolAPI  Protocol = ""
+	ProtocolWHIP Protocol = "whip"
+)
+
 // User is one person's presence in one session.
 type User struct {
 	ID            UserID        `bson:"id"`
 	Name          string        `bson:"name"`
+	Protocol      Protocol      `bson:"protocol,omitempty"`
 	Metadata      Metadata      `bson:"metadata"`
 	State         UserState     `bson:"state"`
 	JoinedAt      time.Time     `bson:"joinedAt"`

@@ -53,7 +53,11 @@ func (v view) checkUsers(r *result) {
 		}
 	}
 	for _, n := range v.negotiations {
-		if v.covers(n.Session) && !v.knows(n.Session, n.User) {
+		switch {
+		case !v.covers(n.Session):
+		case n.Kind == control.View && (v.sessions[n.Session] == nil || v.sessions[n.Session].Epoch > n.Epoch):
+			r.add(ProblemNegotiationLeft, "negotiation:"+n.ID, string(n.Join), "of a viewer of a pipeline that is gone")
+		case n.Kind != control.View && !v.knows(n.Session, n.User):
 			r.add(ProblemNegotiationLeft, "negotiation:"+n.ID, string(n.Join), "of a user that is not in the session")
 		}
 	}

@@ -69,6 +69,7 @@ type Join struct {
 	User        control.UserID      `json:"user"`
 	Replaces    control.JoinID      `json:"replaces"`
 	KeepProfile bool                `json:"keepProfile"`
+	Protocol    control.Protocol    `json:"protocol,omitempty"`
 	Name        string              `json:"name"`
 	Metadata    control.Metadata    `json:"metadata"`
 	Permissions control.Permissions `json:"permissions"`

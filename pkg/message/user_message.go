@@ -66,6 +66,7 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 type User struct {
 	ID          control.UserID      `json:"id"`
 	Name        string              `json:"name"`
+	Protocol    control.Protocol    `json:"protocol,omitempty" doc:"How it is here: whip, or not given."`
 	Metadata    control.Metadata    `json:"metadata"`
 	State       control.UserState   `json:"state"`
 	JoinedAt    Time                `json:"joinedAt"`
@@ -80,7 +81,7 @@ func NewUser(u control.User) User {
 		streams = []control.Stream{}
 	}
 	return User{
-		ID: u.ID, Name: u.Name, Metadata: u.Metadata, State: u.State,
+		ID: u.ID, Name: u.Name, Protocol: u.Protocol, Metadata: u.Metadata, State: u.State,
 		JoinedAt: Time(u.JoinedAt), Permissions: u.Permissions, Streams: streams,
 	}
 }

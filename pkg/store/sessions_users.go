@@ -49,6 +49,7 @@ func (s *Sessions) Rejoin(
 	}
 	if profile {
 		set["users.$[u].name"] = user.Name
+		set["users.$[u].protocol"] = user.Protocol
 		set["users.$[u].metadata"] = user.Metadata
 		set["users.$[u].permissions"] = user.Permissions
 	}

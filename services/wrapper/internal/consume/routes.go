@@ -28,6 +28,8 @@ func routes(s *session.Service) map[string]route {
 		message.TypeAddCandidates:    do(s.AddCandidates),
 		message.TypeSetSubscriptions: do(s.SetSubscriptions),
 		message.TypePauseStream:      do(s.PauseStream),
+		message.TypeView:             call(s.View),
+		message.TypeEndView:          do(s.EndView),
 		message.TypeSync:             do(s.Sync),
 		message.TypeQueueFull:        do(s.QueueFull),
 		message.TypeRebuild:          do(s.Rebuild),

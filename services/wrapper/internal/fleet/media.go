@@ -34,6 +34,12 @@ func (m media) CreateSubscribeEndpoint(ctx context.Context, p mediaapi.EndpointP
 	return id, translate(err)
 }
 
+// CreateViewEndpoint implements [session.Pipelines].
+func (m media) CreateViewEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
+	id, err := m.client.CreateViewEndpoint(ctx, p)
+	return id, translate(err)
+}
+
 // Release implements [session.Pipelines].
 func (m media) Release(ctx context.Context, id string) error {
 	return translate(m.client.ReleaseObject(ctx, id))

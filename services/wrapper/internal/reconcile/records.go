@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -12,23 +13,21 @@ import (
 const recordsPage = 200
 
 // negotiations forgets those of users that have gone: whoever stored one did not know yet. A join that has ended does
-// not come back.
+// not come back. Those of viewers go with the pipeline that they watched.
 func (r *Reconciler) negotiations(ctx context.Context) error {
 	page, err := r.store.Negotiations.List(ctx, r.lookedAt, recordsPage)
 	if err != nil {
 		return err
 	}
-	joins := map[control.SessionID]map[control.JoinID]bool{}
+	sessions := map[control.SessionID]*wanted{}
 	for _, n := range page {
-		if joins[n.Session] == nil {
-			if joins[n.Session], err = r.joins(ctx, n.Session); err != nil {
+		if sessions[n.Session] == nil {
+			if sessions[n.Session], err = r.wanted(ctx, n.Session); err != nil {
 				return err
 			}
 		}
-		if !joins[n.Session][n.Join] {
-			if err := r.store.Negotiations.RemoveUser(ctx, n.Session, n.User, n.Join); err != nil {
-				return err
-			}
+		if err := r.negotiation(ctx, n, sessions[n.Session]); err != nil {
+			return err
 		}
 	}
 	r.lookedAt = ""
@@ -38,20 +37,39 @@ func (r *Reconciler) negotiations(ctx context.Context) error {
 	return nil
 }
 
-// joins is who is in a session, those that are leaving among them.
-func (r *Reconciler) joins(ctx context.Context, id control.SessionID) (map[control.JoinID]bool, error) {
-	joins := map[control.JoinID]bool{}
+// negotiation forgets one if it is not wanted.
+func (r *Reconciler) negotiation(ctx context.Context, n control.Negotiation, by *wanted) error {
+	switch {
+	case n.Kind == control.View && n.Epoch < by.epoch:
+		return r.store.Negotiations.RemoveView(ctx, n.Session, n.User)
+	case n.Kind != control.View && !by.joins[n.Join]:
+		return r.store.Negotiations.RemoveUser(ctx, n.Session, n.User, n.Join)
+	default:
+		return nil
+	}
+}
+
+// wanted is whose negotiations a session has need of: who is in it, those that are leaving among them, and who watches
+// it in its epoch.
+type wanted struct {
+	joins map[control.JoinID]bool
+	epoch int64
+}
+
+func (r *Reconciler) wanted(ctx context.Context, id control.SessionID) (*wanted, error) {
+	by := &wanted{joins: map[control.JoinID]bool{}, epoch: math.MaxInt64}
 	sess, err := r.store.Sessions.Get(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && sess.State == control.SessionClosed {
-		return joins, nil
+		return by, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	by.epoch = sess.Epoch
 	for _, users := range [][]control.User{sess.Users, sess.Leaving} {
 		for _, user := range users {
-			joins[user.Join] = true
+			by.joins[user.Join] = true
 		}
 	}
-	return joins, nil
+	return by, nil
 }

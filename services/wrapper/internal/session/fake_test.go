@@ -87,6 +87,10 @@ func (m *mediaServer) CreateSubscribeEndpoint(_ context.Context, p mediaapi.Endp
 	return m.create("subscribe", p)
 }
 
+func (m *mediaServer) CreateViewEndpoint(_ context.Context, p mediaapi.EndpointParams) (string, error) {
+	return m.create("view", p)
+}
+
 func (m *mediaServer) Release(_ context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -98,7 +98,7 @@ func (s *users) enter(ctx context.Context, r Request, sess *control.Session, b m
 		return err
 	}
 	user := control.User{
-		ID: b.User, Name: b.Name, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,
+		ID: b.User, Name: b.Name, Protocol: b.Protocol, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,
 		Join: control.JoinID(r.ID), Added: addedUserID(r), Permissions: b.Permissions,
 		Subscriptions: control.Subscriptions{Mode: control.SubscribeAll},
 	}
@@ -145,6 +145,26 @@ func (s *users) endOldJoins(ctx context.Context, r Request, p message.Presence) 
 // welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
 // and what happened between the reading for joined and the binding comes as a sync.
 func (s *users) welcome(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+	if user.Protocol == control.ProtocolAPI {
+		if err := s.greet(ctx, r, sess, user); err != nil {
+			return err
+		}
+	}
+	if user.Told {
+		return nil // under an earlier join, or by an earlier delivery
+	}
+	if err := s.announceUser(ctx, r, sess, user); err != nil {
+		return err
+	}
+	err := s.store.Sessions.SetUserTold(ctx, sess.ID, user.ID, user.Added)
+	if errors.Is(err, store.ErrGuard) {
+		return nil
+	}
+	return err
+}
+
+// greet sends the user its first message, and binds its queue.
+func (s *users) greet(ctx context.Context, r Request, sess *control.Session, user control.User) error {
 	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
 		return brokerError("declare a user queue", err)
 	}
@@ -158,20 +178,7 @@ func (s *users) welcome(ctx context.Context, r Request, sess *control.Session, u
 	if err != nil {
 		return err
 	}
-	if err := s.bind(ctx, r, sess, user.ID); err != nil {
-		return err
-	}
-	if user.Told {
-		return nil // under an earlier join, or by an earlier delivery
-	}
-	if err := s.announceUser(ctx, r, sess, user); err != nil {
-		return err
-	}
-	err = s.store.Sessions.SetUserTold(ctx, sess.ID, user.ID, user.Added)
-	if errors.Is(err, store.ErrGuard) {
-		return nil
-	}
-	return err
+	return s.bind(ctx, r, sess, user.ID)
 }
 
 // beginSubscribing makes the endpoint that sends to the user. The media server offers by itself when there is something

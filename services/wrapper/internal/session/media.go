@@ -28,6 +28,7 @@ type Pipelines interface {
 	CreatePipeline(ctx context.Context, p mediaapi.PipelineParams) (id string, err error)
 	CreatePublishEndpoint(ctx context.Context, p mediaapi.EndpointParams) (id string, err error)
 	CreateSubscribeEndpoint(ctx context.Context, p mediaapi.EndpointParams) (id string, err error)
+	CreateViewEndpoint(ctx context.Context, p mediaapi.EndpointParams) (id string, err error)
 	Release(ctx context.Context, id string) error
 }
 

@@ -50,6 +50,9 @@ func (s *connections) MediaCandidate(ctx context.Context, r Request, b message.M
 // MediaState stores the state of a connection and tells its user. One that failed counts; a user whose connections
 // failed too often in a row is removed.
 func (s *connections) MediaState(ctx context.Context, r Request, b message.MediaState) error {
+	if b.Kind == control.View {
+		return (&viewing{s.endpoints}).viewState(ctx, r, b)
+	}
 	_, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
 		return err

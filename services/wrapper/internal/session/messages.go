@@ -76,6 +76,9 @@ func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 		return brokerError("declare the session exchange", err)
 	}
 	for _, user := range sess.Users {
+		if user.Protocol != control.ProtocolAPI {
+			continue
+		}
 		if err := s.restoreUser(ctx, r, sess, user); err != nil {
 			return err
 		}

@@ -65,6 +65,7 @@ type Service struct {
 	*publishing
 	*subscribing
 	*connections
+	*viewing
 }
 
 type (
@@ -88,7 +89,7 @@ func New(cfg Config, st *store.Store, b Broker, fleet Fleet, metrics *Metrics, l
 		teller: &teller{reader: read, broker: b}, fleet: fleet, places: placement.NewPlaces(), metrics: metrics,
 	}}
 	return &Service{
-		&lifecycle{floor}, &users{floor}, &publishing{floor}, &subscribing{floor}, &connections{floor},
+		&lifecycle{floor}, &users{floor}, &publishing{floor}, &subscribing{floor}, &connections{floor}, &viewing{floor},
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *stage) deliver(letters ...letter) {
 
 // declareQueue makes the queue of a user who is about to join, as a REST replica does.
 func (s *stage) declareQueue(l letter) {
-	if join, joins := l.body.(message.Join); joins {
+	if join, joins := l.body.(message.Join); joins && join.Protocol == control.ProtocolAPI {
 		must(s.tb, s.broker.DeclareQueue(s.ctx, message.UserQueue(sid, join.User)))
 	}
 }
@@ -271,6 +271,11 @@ func (m *mortalMedia) CreatePublishEndpoint(ctx context.Context, p mediaapi.Endp
 func (m *mortalMedia) CreateSubscribeEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
 	return fate.Get(m.fate, "create subscribe endpoint",
 		func() (string, error) { return m.Media.CreateSubscribeEndpoint(ctx, p) })
+}
+
+func (m *mortalMedia) CreateViewEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
+	return fate.Get(m.fate, "create view endpoint",
+		func() (string, error) { return m.Media.CreateViewEndpoint(ctx, p) })
 }
 
 func (m *mortalMedia) Release(ctx context.Context, id string) error {

@@ -114,7 +114,7 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 }
 
 // mend does what the slow loops of packages presence and reconcile do: what was made for a user that had gone is removed,
-// and endpoints that no connection has.
+// endpoints that no connection and no viewer has, and viewers whose endpoint is gone.
 func (s *stage) mend() {
 	s.tb.Helper()
 	sess, users, endpoints := s.session(), bson.A{}, map[string]bool{}
@@ -123,6 +123,16 @@ func (s *stage) mend() {
 	}
 	for _, conn := range sess.Connections {
 		endpoints[conn.Endpoint.ID] = true
+	}
+	views, err := s.store.Negotiations.Views(s.ctx, sid)
+	must(s.tb, err)
+	for _, view := range views {
+		endpoints[view.Endpoint] = true
+		for _, m := range s.fleet.byID {
+			if m.endpoints[view.Endpoint] != nil {
+				users = append(users, view.User)
+			}
+		}
 	}
 	for _, name := range []string{"presence", "negotiations"} {
 		_, err := s.theatre.raw.Collection(name).DeleteMany(s.ctx, bson.M{"user": bson.M{"$nin": users}})
