@@ -42,7 +42,7 @@ func badInputs() []badInput {
 // TestBadInput_DisturbsNobody throws what is refused, and an offer that only the media server can refuse, into a session
 // with a call in it. The call goes on.
 func TestBadInput_DisturbsNobody(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	joined, err := fleet.API.Join(t.Context(), session, "vandal")

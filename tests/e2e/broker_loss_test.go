@@ -17,7 +17,7 @@ import (
 // TestBroker_LosesWhatIsInUse deletes what a session needs in the broker, one after the other: everything is made again,
 // and who has missed something gets the state.
 func TestBroker_LosesWhatIsInUse(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	ann, ben := users[0], users[1]
 	expectMedia(t, users...)
@@ -44,7 +44,7 @@ func TestBroker_LosesWhatIsInUse(t *testing.T) {
 
 // TestBroker_ComesBackEmpty has the broker lose everything. State is the truth: all is made again from there.
 func TestBroker_ComesBackEmpty(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	missing := countMissing(users)

@@ -3,7 +3,7 @@ package e2e_test
 import "testing"
 
 func TestCall_TwoUsersSeeAndHearEachOther(t *testing.T) {
-	users := join(t, newSession(t), "ann", "ben")
+	users := join(t, fleet.NewSession(t), "ann", "ben")
 	expectMedia(t, users...)
 	for _, u := range users {
 		if first := u.Messages()[0]; first.Type != "joined" {
@@ -14,7 +14,7 @@ func TestCall_TwoUsersSeeAndHearEachOther(t *testing.T) {
 }
 
 func TestCall_ThirdJoinsLate(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	users = append(users, join(t, session, "late")...)
@@ -23,7 +23,7 @@ func TestCall_ThirdJoinsLate(t *testing.T) {
 }
 
 func TestCall_ListenerOnlyListens(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	ann := join(t, session, "ann")[0]
 	listener := joinSilently(t, session, "listener")
 	expectFlows(t, newFlow(ann, listener, "video"), newFlow(ann, listener, "audio"))

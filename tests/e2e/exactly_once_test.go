@@ -19,7 +19,7 @@ func TestExactlyOnce_OverTheDeathOfAWrapper(t *testing.T) {
 	const sessions, users = 4, 8
 	var ids []string
 	for range sessions {
-		ids = append(ids, newSession(t))
+		ids = append(ids, fleet.NewSession(t))
 	}
 	watchers := map[string]*harness.User{}
 	for _, id := range ids {

@@ -69,7 +69,7 @@ func (d doubler) send(id, kind string, body any) {
 // TestExactlyOnce_EveryRequestTwice has every request of several users delivered twice, and that of the first join once
 // more after its user has left.
 func TestExactlyOnce_EveryRequestTwice(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	watcher := joinSilently(t, session, "watcher")
 	st := openStore(t)
 	d := doubler{t, openBroker(t), control.SessionID(session)}

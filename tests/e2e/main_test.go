@@ -4,16 +4,11 @@
 package e2e_test
 
 import (
-	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit"
-	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
@@ -21,50 +16,7 @@ import (
 var fleet *harness.Fleet
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() {
-		fmt.Println("e2e: skipped, it starts whole fleets")
-		return
-	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var err error
-	fleet, err = harness.Start(ctx, "e2e", harness.Options{RestAPIs: 2, Wrappers: 2, MediaServers: 2})
-	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
-		fmt.Println("e2e: skipped,", err)
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	status := m.Run()
-	if err := fleet.Close(status != 0); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e: the fleet did not end well:", err)
-		return 1
-	}
-	return status
-}
-
-// newSession makes a session that is closed at the end of the test.
-func newSession(t *testing.T) string {
-	t.Helper()
-	id, err := fleet.API.CreateSession(t.Context(), "")
-	if err != nil {
-		t.Fatalf("create a session: %v", err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := fleet.API.CloseSession(ctx, id); err != nil {
-			t.Errorf("close session %s: %v", id, err)
-		}
-	})
-	return id
+	os.Exit(harness.Main(m, "e2e", harness.Options{RestAPIs: 2, Wrappers: 2, MediaServers: 2}, &fleet))
 }
 
 // join brings users into a session, each publishing.

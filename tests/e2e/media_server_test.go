@@ -14,7 +14,7 @@ import (
 // TestMediaServer_DiesWithACallInIt kills the media server that a call is on. Session, users and streams stay, everybody
 // is told in the right order, and media flows again without anybody joining again.
 func TestMediaServer_DiesWithACallInIt(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	streams := users[0].Streams()

@@ -27,7 +27,7 @@ func numbers(u *harness.User, from string) []int {
 
 // TestMessages_KeepTheOrderOfTheirSender sends through both replicas in turn, to all and to one, from two senders at once.
 func TestMessages_KeepTheOrderOfTheirSender(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	ann, ben, cleo := joinSilently(t, session, "ann"), joinSilently(t, session, "ben"), joinSilently(t, session, "cleo")
 	const count = 100
 	want := make([]int, count)

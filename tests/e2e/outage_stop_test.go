@@ -20,7 +20,7 @@ const stopWithin = 10 * time.Second
 func TestStop_WhileEverythingIsFrozen(t *testing.T) {
 	ownStore(t)
 	chosen := []*harness.Process{fleet.MediaServers[0], fleet.Wrappers[0], fleet.RestAPIs[0]}
-	users := join(t, newSession(t), "ann", "ben")
+	users := join(t, fleet.NewSession(t), "ann", "ben")
 	expectMedia(t, users...)
 	victim := newVictim(t)
 	thaw := freezeAll(t)

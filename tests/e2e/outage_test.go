@@ -58,7 +58,7 @@ func ownStore(t *testing.T) {
 // after, arrives once and in order.
 func outage(t *testing.T, gone dependency) {
 	t.Helper()
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	waiting, publisher := joinIdle(t, session, "waiting"), joinIdle(t, session, "publisher")
 	offer := newOffer(t)

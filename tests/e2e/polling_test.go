@@ -16,7 +16,7 @@ import (
 // TestPolling_LosesNothing polls both replicas in turn while messages are sent, and loses answers, gives up polls and
 // restarts without a cursor at random. Every message arrives, in order, and what comes twice has the same id.
 func TestPolling_LosesNothing(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	sender := joinSilently(t, session, "sender")
 	joined, err := fleet.API.Join(t.Context(), session, "reader")
 	if err != nil {

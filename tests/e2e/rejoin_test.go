@@ -28,7 +28,7 @@ func about(user string) func(harness.Message) bool {
 }
 
 func TestRejoin_AfterLeaving(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 
@@ -54,7 +54,7 @@ func TestRejoin_AfterLeaving(t *testing.T) {
 }
 
 func TestRejoin_WithoutLeaving(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	users[1].Close() // the laptop is closed, and opened again

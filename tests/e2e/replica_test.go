@@ -14,7 +14,7 @@ import (
 // TestRestAPI_DiesInMidPoll kills the replica that a user polls, while the poll waits and messages arrive. The user goes
 // on at the other one and misses nothing.
 func TestRestAPI_DiesInMidPoll(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	first, other := fleet.API.Only(0), fleet.API.Only(1)
 	sender, err := other.Join(t.Context(), session, "sender")
 	if err != nil {
@@ -82,7 +82,7 @@ func TestWrapper_DiesAmongPublishes(t *testing.T) {
 	const sessions, each = 3, 2
 	var calls [][]*harness.User
 	for range sessions {
-		session := newSession(t)
+		session := fleet.NewSession(t)
 		var users []*harness.User
 		for n := range each {
 			users = append(users, joinSilently(t, session, fmt.Sprintf("user-%d", n)))

@@ -18,7 +18,7 @@ import (
 // once, those of each sender in their order.
 func TestRestAPI_DiesAmongMessages(t *testing.T) {
 	const senders, each = 6, 40
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	reader := joinSilently(t, session, "reader")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

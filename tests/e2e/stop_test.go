@@ -20,7 +20,7 @@ func TestStop_UnderLoad(t *testing.T) {
 	for n := range 4 {
 		load.Go(func() { keepBusy(ctx, fmt.Sprintf("busy-%d", n)) })
 	}
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	users := join(t, session, "ann", "ben")
 	expectMedia(t, users...)
 	for _, p := range slices.Concat(fleet.RestAPIs, fleet.Wrappers, fleet.MediaServers) {

@@ -23,7 +23,7 @@ func TestWrappers_KilledInTheMiddleOfNegotiations(t *testing.T) {
 	}
 	var calls [][]*harness.User
 	for _, round := range rounds {
-		session := newSession(t)
+		session := fleet.NewSession(t)
 		var users []*harness.User
 		for n := range 2 {
 			u := joinSilently(t, session, fmt.Sprintf("user-%d", n))

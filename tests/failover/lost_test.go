@@ -134,7 +134,7 @@ func expectUseful(t *testing.T, server *harness.Process) {
 // newPipeline is a session with a pipeline and without media.
 func newPipeline(t *testing.T) string {
 	t.Helper()
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	request := harness.Request{
 		Method: http.MethodPost, Path: "/v1/sessions/" + session + "/users", Body: map[string]any{"id": "eve"},
 	}

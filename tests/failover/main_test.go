@@ -5,52 +5,21 @@ package failover_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit"
-	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
 var fleet *harness.Fleet
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() {
-		fmt.Println("failover: skipped, it starts whole fleets")
-		return
-	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var err error
-	fleet, err = harness.Start(ctx, "failover", harness.Options{
+	os.Exit(harness.Main(m, "failover", harness.Options{
 		RestAPIs: 2, Wrappers: 2, MediaServers: 3, Isolated: true,
-	})
-	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
-		fmt.Println("failover: skipped,", err)
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-		return 1
-	}
-	status := m.Run()
-	if err := fleet.Close(status != 0); err != nil {
-		fmt.Fprintln(os.Stderr, "failover: the fleet did not end well:", err)
-		return 1
-	}
-	return status
+	}, &fleet))
 }
 
 // needsHosts skips a test that cuts cables where there are none.
@@ -71,7 +40,7 @@ type call struct {
 // newCall makes one, and waits for its media. It is closed at the end of the test.
 func newCall(t *testing.T, users ...string) *call {
 	t.Helper()
-	c := &call{id: newSession(t)}
+	c := &call{id: fleet.NewSession(t)}
 	for _, user := range users {
 		u := harness.Join(t, fleet.API, c.id, user)
 		u.Publish()
@@ -97,27 +66,6 @@ func toldConnected(u *harness.User) error {
 		return fmt.Errorf("%s was told of %d connections", u.ID, connected)
 	}
 	return nil
-}
-
-// newSession makes a session that is closed at the end of the test.
-func newSession(t *testing.T) string {
-	t.Helper()
-	var created struct {
-		ID string `json:"id"`
-	}
-	request := harness.Request{Method: http.MethodPost, Path: "/v1/sessions", Body: map[string]any{}}
-	_, err := fleet.API.Insist(t.Context(), request, &created)
-	must(t, err)
-	id := created.ID
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_, err := fleet.API.Insist(ctx, harness.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id}, nil)
-		if err != nil {
-			t.Errorf("close session %s: %v", id, err)
-		}
-	})
-	return id
 }
 
 func placement(t *testing.T, session string) harness.Placement {

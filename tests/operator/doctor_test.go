@@ -14,7 +14,7 @@ import (
 // TestDoctor_HealthyUnderLoad examines a fleet in which sessions are created, used and closed all the time. It is always
 // in motion, and nothing is wrong with it.
 func TestDoctor_HealthyUnderLoad(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	for _, id := range []string{"ann", "ben"} {
 		harness.Join(t, fleet.API, session, id).Publish()
 	}
@@ -64,7 +64,7 @@ func churn(ctx context.Context, id string) error {
 
 // TestDoctor_FindsDamage does to a live fleet what its loops do not mend, or not in time.
 func TestDoctor_FindsDamage(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	joinAs(t, session, "ann")
 	b := openBroker(t)
 	if err := b.DeclareQueue(t.Context(), broker.Queue{Name: broker.DeadLetterQueue}); err != nil {

@@ -23,8 +23,8 @@ import (
 // TestFlood has one user send ten times as much as it may, at both replicas. It is refused, and told when to come again;
 // another user of another session sends and joins as fast as before.
 func TestFlood(t *testing.T) {
-	flooder := joinAs(t, newSession(t), "flooder")
-	other := newSession(t)
+	flooder := joinAs(t, fleet.NewSession(t), "flooder")
+	other := fleet.NewSession(t)
 	ann, ben := joinAs(t, other, "ann"), joinAs(t, other, "ben")
 	calm := measure(t, ann, ben, "calm")
 
@@ -65,7 +65,7 @@ func TestFlood_OfOneSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	flooded := joinAs(t, session, "flooded")
-	other := newSession(t)
+	other := fleet.NewSession(t)
 	ann, ben := joinAs(t, other, "ann"), joinAs(t, other, "ben")
 	calm := measure(t, ann, ben, "calm")
 

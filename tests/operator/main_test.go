@@ -5,7 +5,6 @@ package operator_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"github.com/orkestro/orkestro/pkg/mediaclient"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/testkit"
-	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
@@ -29,39 +27,13 @@ const maxAttempts = 3
 var fleet *harness.Fleet
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() {
-		fmt.Println("operator: skipped, it starts a whole fleet")
-		return
-	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var err error
-	fleet, err = harness.Start(ctx, "operator", harness.Options{
+	os.Exit(harness.Main(m, "operator", harness.Options{
 		RestAPIs: 2, Wrappers: 2, MediaServers: 2,
 		Settings: map[string][]string{
 			"restapi": {"--user-rate=50", "--user-burst=100"},
 			"wrapper": {fmt.Sprintf("--max-attempts=%d", maxAttempts), "--sweep-period=500ms", "--reconcile-period=1s"},
 		},
-	})
-	if errors.Is(err, rabbit.ErrNotInstalled) && os.Getenv("CI") == "" {
-		fmt.Println("operator: skipped,", err)
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "operator:", err)
-		return 1
-	}
-	status := m.Run()
-	if err := fleet.Close(status != 0); err != nil {
-		fmt.Fprintln(os.Stderr, "operator: the fleet did not end well:", err)
-		return 1
-	}
-	return status
+	}, &fleet))
 }
 
 func openBroker(t *testing.T) *amqp.Broker {
@@ -117,23 +89,6 @@ func operate(t *testing.T, want int, args ...string) string {
 		t.Fatalf("orkestro %v: status %d, want %d:\n%s%s", args, status, want, stdout, stderr)
 	}
 	return stdout
-}
-
-// newSession makes a session that is closed at the end of the test.
-func newSession(t *testing.T) string {
-	t.Helper()
-	id, err := fleet.API.CreateSession(t.Context(), "")
-	if err != nil {
-		t.Fatalf("create a session: %v", err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := fleet.API.CloseSession(ctx, id); err != nil {
-			t.Errorf("close session %s: %v", id, err)
-		}
-	})
-	return id
 }
 
 // member is a user without media, whose calls a test makes one by one.

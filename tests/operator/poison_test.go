@@ -19,7 +19,7 @@ import (
 // cannot be read, one of a type that nobody knows, and one whose handler fails again and again. Each ends in the
 // dead-letter queue and says why; the call in the session goes on, and so do its requests.
 func TestPoison(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	ann, ben := harness.Join(t, fleet.API, session, "ann"), harness.Join(t, fleet.API, session, "ben")
 	ann.Publish()
 	expectMedia(t, ann, ben)

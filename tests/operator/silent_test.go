@@ -17,7 +17,7 @@ import (
 // TestSilentUser: the queue of somebody who has not read for very long is full. The others go on talking and joining,
 // and when it reads at last it gets a sync: it knows that it missed something, and who is there now.
 func TestSilentUser(t *testing.T) {
-	session := newSession(t)
+	session := fleet.NewSession(t)
 	silent, ann := joinAs(t, session, "silent"), joinAs(t, session, "ann")
 	b := openBroker(t)
 	fill(t, b, message.UserQueue(control.SessionID(session), "silent").Name)
