@@ -16,6 +16,7 @@ const (
 	perWorker    = 50 // subscribers of one load process
 	readyTimeout = 20 * time.Second
 	warmUp       = time.Second
+	quiet        = 100 * time.Millisecond
 	arrivalTime  = 2 * time.Second // packets that are not there by then are lost
 )
 
@@ -132,7 +133,7 @@ func (s *subject) subscribe(ctx context.Context, where room) error {
 
 // round sends for a time and notes what that cost.
 func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
-	before, _, err := s.collect(order{Samples: true})
+	before, err := s.settle()
 	if err != nil {
 		return err
 	}
@@ -179,6 +180,18 @@ func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
 	r.allocs = (allocated - allocs) / float64(max(r.received, 1))
 	s.rounds[m] = append(s.rounds[m], r)
 	return nil
+}
+
+// settle waits until nothing arrives any more and forgets what did.
+func (s *subject) settle() (received int64, err error) {
+	for last := int64(-1); received != last; {
+		last = received
+		time.Sleep(quiet)
+		if received, _, err = s.collect(order{Samples: true}); err != nil {
+			return 0, err
+		}
+	}
+	return received, nil
 }
 
 // collect asks all subscribers.

@@ -14,6 +14,8 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/services/mediaserver/internal/udp"
 )
 
 const (
@@ -176,7 +178,11 @@ func openNetwork(cfg NetworkConfig, loggers pionLoggers) (*network, error) {
 	}
 	muxes := make([]ice.UDPMux, 0, len(conns))
 	for _, conn := range conns {
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("ice"), UDPConn: conn}))
+		fast, err := udp.New(conn)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("media socket: %w", err), ice.NewMultiUDPMuxDefault(muxes...).Close())
+		}
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("ice"), UDPConn: fast}))
 	}
 	n := &network{port: port, udp: ice.NewMultiUDPMuxDefault(muxes...)}
 	if cfg.TCPAddress == "" {

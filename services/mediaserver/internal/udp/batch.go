@@ -1,0 +1,101 @@
+package udp
+
+import (
+	"net/netip"
+)
+
+// Bounds of what waits to be sent by one socket. Chosen: a video frame of 6 packets for 600 receivers; more only waits
+// while the kernel takes nothing, and late media is of no use.
+const (
+	maxPackets    = 4096
+	maxBatchBytes = 4 << 20
+)
+
+// Bounds of one message of several segments.
+const (
+	maxSegments     = 64              // UDP_MAX_SEGMENTS of the first kernels that have it
+	maxMessageBytes = 65_535 - 40 - 8 // what an IP packet takes, less the larger IP header and the UDP header
+	none            = int32(-1)       // no packet, no message
+)
+
+// batch is packets in the order in which they were written, and how they are grouped into messages. It is owned by one
+// goroutine at a time and reused, so that it allocates only while it grows.
+type batch struct {
+	data     []byte // the payloads, one after another
+	packets  []packet
+	messages []message
+	open     map[netip.AddrPort]int32 // the last message to a destination
+}
+
+// packet is one datagram.
+type packet struct {
+	to         netip.AddrPort
+	start, end int   // in data
+	next       int32 // the following packet of the same message
+}
+
+// message is one or more packets to one destination: all of them as large as the first, but for the last one, which may
+// be smaller.
+type message struct {
+	first, last int32 // packets
+	segments    int
+	size        int // bytes of the first packet
+	bytes       int
+}
+
+func newBatch() *batch { return &batch{open: map[netip.AddrPort]int32{}} }
+
+// add copies a packet; it reports false, and has done nothing, when the batch is full.
+func (b *batch) add(p []byte, to netip.AddrPort) bool {
+	if len(b.packets) == maxPackets || len(b.data)+len(p) > maxBatchBytes {
+		return false
+	}
+	start := len(b.data)
+	b.data = append(b.data, p...)
+	b.packets = append(b.packets, packet{to: to, start: start, end: len(b.data), next: none})
+	return true
+}
+
+func (b *batch) payload(p *packet) []byte { return b.data[p.start:p.end] }
+
+// group makes messages of the packets. Messages to one destination hold its packets in order, and are in order.
+func (b *batch) group(segmented bool) {
+	b.messages = b.messages[:0]
+	clear(b.open)
+	for i := range b.packets {
+		if !segmented || !b.extend(int32(i)) {
+			b.begin(int32(i))
+		}
+	}
+}
+
+// extend puts packet i into the last message to its destination, if it fits.
+func (b *batch) extend(i int32) bool {
+	p := &b.packets[i]
+	at, found := b.open[p.to]
+	if !found {
+		return false
+	}
+	m, size := &b.messages[at], p.end-p.start
+	last := &b.packets[m.last]
+	if size > m.size || size == 0 || last.end-last.start < m.size || m.segments == maxSegments ||
+		m.bytes+size > maxMessageBytes {
+		return false
+	}
+	last.next = i
+	m.last = i
+	m.segments++
+	m.bytes += size
+	return true
+}
+
+func (b *batch) begin(i int32) {
+	p := &b.packets[i]
+	size := p.end - p.start
+	b.open[p.to] = int32(len(b.messages))
+	b.messages = append(b.messages, message{first: i, last: i, segments: 1, size: size, bytes: size})
+}
+
+func (b *batch) reset() {
+	b.data, b.packets, b.messages = b.data[:0], b.packets[:0], b.messages[:0]
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package udp
+
+import (
+	"net"
+	"time"
+)
+
+// sender writes packet by packet.
+type sender struct{ socket *net.UDPConn }
+
+func newSender(socket *net.UDPConn) (*sender, error) { return &sender{socket}, nil }
+
+// send sends a batch and gives the number of packets that could not be.
+func (s *sender) send(b *batch) (failed int) {
+	b.group(false)
+	for i := range b.packets {
+		p := &b.packets[i]
+		if _, err := s.socket.WriteToUDPAddrPort(b.payload(p), p.to); err != nil {
+			failed++
+		}
+	}
+	return failed
+}
+
+// nap is never called: without segments there are no bursts.
+func nap(d time.Duration) { time.Sleep(d) }
