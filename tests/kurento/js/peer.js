@@ -5,8 +5,10 @@
 
 const { RTCPeerConnection, nonstandard } = require('@roamhq/wrtc');
 
-// The library crashes when Node takes its environment apart at the end. By this event the program has ended by itself.
+// The library crashes when Node takes its environment apart at the end. By this event the program has ended by itself,
+// but what it failed of is not printed yet.
 process.on('exit', (code) => process.reallyExit(code));
+process.on('uncaughtExceptionMonitor', (error) => console.error(error));
 
 const WIDTH = 160;
 const HEIGHT = 120;
