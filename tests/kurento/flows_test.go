@@ -4,10 +4,10 @@ import "testing"
 
 // The tutorials' flows, each with pictures and sound that are really received.
 func TestFlows(t *testing.T) {
-	for _, name := range []string{"hello_world.js", "one2many.js", "one2one.js", "group_call.js"} {
+	for _, name := range []string{"hello_world.js", "one2many.js", "one2one.js", "group_call.js", "data_channel.js", "hubs.js"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runProgram(t, server.URL(), name, nil)
+			runProgram(t, nil, name, server.URL())
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,52 +19,66 @@ import (
 const programTimeout = 60 * time.Second
 
 // orders is what a program may ask its test to do, by name.
-type orders map[string]func() error
+type orders map[string]func(argument string) (answer string, err error)
 
-// runProgram runs a Node program against a media server to its end: it must end by itself and well.
-func runProgram(t *testing.T, url, name string, known orders) {
+// runProgram runs a Node program against a media server to its end: it must end by itself, well and without complaint.
+func runProgram(t *testing.T, known orders, name string, arguments ...string) {
+	t.Helper()
+	if err := execute(t, known, name, arguments...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// execute is runProgram for an order of another program.
+func execute(t *testing.T, known orders, name string, arguments ...string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), programTimeout)
 	defer cancel()
-	program := exec.CommandContext(ctx, "node", filepath.Join("js", name), url)
+	program := exec.CommandContext(ctx, "node", append([]string{filepath.Join("js", name)}, arguments...)...)
 	program.Env = append(os.Environ(), "NODE_PATH="+modules)
 	var complaints bytes.Buffer
 	program.Stderr = &complaints
 	out, err := program.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	in, err := program.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if err := program.Start(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	said, orderErr := obey(out, in, known)
-	if err := program.Wait(); err != nil || orderErr != nil || complaints.Len() > 0 {
-		t.Fatalf("%s: %v, %v, %v\n%s%s", name, err, ctx.Err(), orderErr, said, &complaints)
+	if orderErr != nil {
+		cancel()
 	}
+	if err := program.Wait(); err != nil || orderErr != nil || complaints.Len() > 0 {
+		return fmt.Errorf("%s: %w\n%s%s", name, errors.Join(orderErr, err, ctx.Err()), said, &complaints)
+	}
+	return nil
 }
 
 // obey carries out what a program asks for until it ends, and gives the rest of what it said.
 func obey(out io.Reader, in io.Writer, known orders) (said string, err error) {
 	var rest strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		name, asked := strings.CutPrefix(lines.Text(), "ask: ")
+		request, asked := strings.CutPrefix(lines.Text(), "ask: ")
 		if !asked {
 			fmt.Fprintln(&rest, lines.Text())
 			continue
 		}
+		name, argument, _ := strings.Cut(request, " ")
 		order, found := known[name]
 		if !found {
 			return rest.String(), fmt.Errorf("the program asks for %q", name)
 		}
-		if err := order(); err != nil {
-			return rest.String(), fmt.Errorf("%s: %w", name, err)
+		answer, err := order(argument)
+		if err == nil {
+			_, err = fmt.Fprintln(in, answer)
 		}
-		if _, err := fmt.Fprintln(in, "done"); err != nil {
-			return rest.String(), err
+		if err != nil {
+			return rest.String(), fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return rest.String(), nil

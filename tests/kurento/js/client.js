@@ -50,16 +50,16 @@ async function refused(code, call) {
   assert.equal(error?.code, code, String(error));
 }
 
-// ask has the test that runs this program do something, and waits until it is done.
-function ask(what) {
+// ask has the test that runs this program do something, and gives what the test answers when it is done.
+function ask(what, argument = '') {
   return new Promise((resolve) => {
     process.stdin.ref();
-    process.stdin.once('data', () => {
+    process.stdin.once('data', (line) => {
       process.stdin.pause();
       process.stdin.unref();
-      resolve();
+      resolve(String(line).trim());
     });
-    console.log(`ask: ${what}`);
+    console.log(`ask: ${what} ${argument}`);
   });
 }
 
