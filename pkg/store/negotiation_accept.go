@@ -21,6 +21,7 @@ type Offer struct {
 	Join    control.JoinID
 	Epoch   int64
 	Seq     int64
+	SDP     string // kept where a later offer may be no more than a part of it (WHIP); else ""
 }
 
 // Accepted says what is known of an offer that was counted, now or before. Answer is nil while there is none.
@@ -59,13 +60,13 @@ func (n *Negotiations) count(ctx context.Context, id string, o Offer, now time.T
 	if o.Seq > 1 {
 		return n.update(ctx, "count an offer in", id,
 			bson.M{"join": o.Join, "epoch": o.Epoch, "accepted": o.Seq - 1},
-			bson.M{"$set": bson.M{"accepted": o.Seq, "updatedAt": now}})
+			bson.M{"$set": bson.M{"accepted": o.Seq, "offer": o.SDP, "updatedAt": now}})
 	}
 	return n.upsert(ctx, "begin", id,
 		bson.M{"$or": bson.A{bson.M{"join": bson.M{"$ne": o.Join}}, bson.M{"epoch": bson.M{"$lt": o.Epoch}}}},
 		bson.M{"$set": bson.M{
 			"session": o.Session, "user": o.User, "kind": control.Publish, "join": o.Join, "epoch": o.Epoch,
-			"accepted": o.Seq, "seq": int64(0), "offer": "", "answeredSeq": int64(0),
+			"accepted": o.Seq, "seq": int64(0), "offer": o.SDP, "answeredSeq": int64(0),
 			"answers": []control.SDPAnswer{}, "updatedAt": now,
 		}})
 }

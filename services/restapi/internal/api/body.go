@@ -26,18 +26,24 @@ const (
 )
 
 // readBody reads the whole body within its limits and puts it back for the operation. One that an operation takes is
-// JSON; none at all is the empty object.
+// JSON, where it does not say otherwise; none at all is the empty object then.
 func readBody(w http.ResponseWriter, r *http.Request, op *huma.Operation) ([]byte, error) {
 	body, err := readAll(w, r)
 	if err != nil {
 		return nil, err
 	}
-	if op.RequestBody != nil && len(body) > 0 {
+	takes, other := op.Metadata[metadataTakes].(string)
+	switch {
+	case other:
+		if err := checkType(r, takes); err != nil {
+			return nil, err
+		}
+	case op.RequestBody != nil && len(body) > 0:
 		if err := checkJSON(r, body); err != nil {
 			return nil, err
 		}
 	}
-	if op.RequestBody != nil && len(body) == 0 {
+	if !other && op.RequestBody != nil && len(body) == 0 {
 		body = []byte("{}")
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -92,17 +98,25 @@ func tooLarge() error {
 }
 
 func checkJSON(r *http.Request, body []byte) error {
+	if err := checkType(r, "application/json"); err != nil {
+		return err
+	}
+	if !utf8.Valid(body) || !json.Valid(body) {
+		return problem.Unreadable("the body is not JSON in UTF-8")
+	}
+	return nil
+}
+
+// checkType is 415 for a body that says that it is another than wanted.
+func checkType(r *http.Request, wanted string) error {
 	if kind := r.Header.Get("Content-Type"); kind != "" {
 		media, _, err := mime.ParseMediaType(kind)
-		if err != nil || media != "application/json" {
-			return control.Errorf(control.CodeUnsupportedMediaType, "Content-Type: application/json is needed")
+		if err != nil || media != wanted {
+			return control.Errorf(control.CodeUnsupportedMediaType, "Content-Type: %s is needed", wanted)
 		}
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return control.Errorf(control.CodeUnsupportedMediaType, "Content-Encoding: bodies are taken as they are only")
-	}
-	if !utf8.Valid(body) || !json.Valid(body) {
-		return problem.Unreadable("the body is not JSON in UTF-8")
 	}
 	return nil
 }
@@ -114,7 +128,9 @@ func acceptable(r *http.Request, op *huma.Operation) error {
 		return nil
 	}
 	kind := "application/json"
-	if op.Metadata[metadataAccess] == byEvents {
+	if other, found := op.Metadata[metadataAnswers].(string); found {
+		kind = other
+	} else if op.Metadata[metadataAccess] == byEvents {
 		kind = "text/event-stream"
 	}
 	for part := range strings.SplitSeq(accept, ",") {

@@ -100,11 +100,14 @@ func (c *core) authenticate(r *http.Request, who access) (auth.Principal, error)
 }
 
 func may(p auth.Principal, who access, session, user string) bool {
-	if !p.IsUser() {
+	switch {
+	case p.Key != "":
 		return true
+	case p.Use != "":
+		return string(p.Use) == string(who) && string(p.Session) == session
 	}
 	switch who {
-	case bySession:
+	case bySession, byWHIP, byWHEP:
 		return string(p.Session) == session
 	case byUser, byEvents:
 		return string(p.Session) == session && string(p.User) == user
@@ -116,9 +119,9 @@ func may(p auth.Principal, who access, session, user string) bool {
 }
 
 func (c *core) limit(p auth.Principal) error {
-	limiter := c.KeyLimit
-	if p.IsUser() {
-		limiter = c.UserLimit
+	limiter := c.UserLimit
+	if p.Key != "" {
+		limiter = c.KeyLimit
 	}
 	if retryAfter, ok := limiter.Allow(p.Actor()); !ok {
 		return &control.Error{Code: control.CodeRateLimited, Detail: "too many requests", RetryAfter: retryAfter}

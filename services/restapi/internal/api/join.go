@@ -157,11 +157,13 @@ func (u *users) requestJoin(
 		if err != nil {
 			return joined, err
 		}
-		// The queue is there before the user is, so that nothing that is sent to it finds no queue.
-		if err := u.Broker.DeclareQueue(ctx, message.UserQueue(id, user)); err != nil {
-			return joined, request.Unavailable(fmt.Sprintf("make the queue of user %s", user), err)
-		}
 		asked := join(present)
+		if asked.Protocol == control.ProtocolAPI {
+			// The queue is there before the user is, so that nothing that is sent to it finds no queue.
+			if err := u.Broker.DeclareQueue(ctx, message.UserQueue(id, user)); err != nil {
+				return joined, request.Unavailable(fmt.Sprintf("make the queue of user %s", user), err)
+			}
+		}
 		raw, refused := u.doInSession(ctx, newRequest(ctx, message.TypeJoin, id, user, asked))
 		if refused == nil {
 			return resultOf[message.Joined](raw)

@@ -26,10 +26,16 @@ const (
 	bySession access = "session" // an API key, or any user of the session
 	byUser    access = "user"    // an API key, or the user of the path
 	byEvents  access = "events"  // as byUser; the token may come in the query
+	byWHIP    access = "whip"    // as bySession, or a stream key to publish
+	byWHEP    access = "whep"    // as bySession, or a stream key to watch
 )
 
-// metadataAccess is where an operation keeps its access.
-const metadataAccess = "access"
+// Where an operation keeps its access, and the media types of its bodies where they are not JSON.
+const (
+	metadataAccess  = "access"
+	metadataTakes   = "takes"
+	metadataAnswers = "answers"
+)
 
 // adapter puts each operation of huma behind our own checks on a chi router.
 type adapter struct {
@@ -64,6 +70,9 @@ func newAPI(c *core, router chi.Router) huma.API {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key":   {Type: "http", Scheme: "bearer", Description: "The secret of an API key."},
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A user's token."},
+		"stream": {
+			Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A stream key, to publish or to watch.",
+		},
 		"query": {Type: "apiKey", In: "query", Name: "access_token", Description: "A user's token, for event streams."},
 	}
 	return huma.NewAPI(config, &adapter{core: c, router: router})
@@ -72,6 +81,7 @@ func newAPI(c *core, router chi.Router) huma.API {
 // add registers an operation: route is "METHOD /path", status that of success.
 func add[I, O any](
 	api huma.API, route string, who access, summary string, status int, handler func(context.Context, *I) (*O, error),
+	change ...func(*huma.Operation),
 ) {
 	method, path, _ := strings.Cut(route, " ")
 	op := huma.Operation{
@@ -85,6 +95,9 @@ func add[I, O any](
 			Name: "Idempotency-Key", In: "header", Description: "Makes the call happen once within 24 hours.",
 			Schema: &huma.Schema{Type: "string", MinLength: new(1), MaxLength: new(128)},
 		}}
+	}
+	for _, f := range change {
+		f(&op)
 	}
 	c := coreOf(api)
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
@@ -175,6 +188,9 @@ func security(who access) []map[string][]string {
 	if who == byEvents {
 		schemes = append(schemes, map[string][]string{"query": {}})
 	}
+	if who == byWHIP || who == byWHEP {
+		schemes = append(schemes, map[string][]string{"stream": {}})
+	}
 	return schemes
 }
 
@@ -187,6 +203,8 @@ func tag(path string) string {
 	switch {
 	case strings.HasPrefix(path, "/v1/admin"):
 		return "Admin"
+	case strings.Contains(path, "/whip"), strings.Contains(path, "/whep"), strings.HasSuffix(path, "/stream-keys"):
+		return "WHIP and WHEP"
 	case strings.HasSuffix(path, "/messages"), strings.HasSuffix(path, "/events"):
 		return "Messages"
 	case strings.Contains(path, "{uid}/publish"), strings.Contains(path, "{uid}/subscri"):

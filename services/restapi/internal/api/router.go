@@ -64,6 +64,7 @@ func New(d Deps) http.Handler {
 	c := &core{Deps: d}
 	mux := chi.NewRouter()
 	mux.Use(newMetrics(d.Registry).measure, c.recoverPanics, boundBody)
+	mux.Use(advertise)
 	if len(d.CORSOrigins) > 0 {
 		mux.Use(cors.Handler(corsOptions(d.CORSOrigins)))
 	}
@@ -77,6 +78,7 @@ func New(d Deps) http.Handler {
 	mux.Method(http.MethodGet, "/docs", page("docs.html"))
 	mux.Method(http.MethodGet, "/admin", page("admin.html"))
 
+	options(mux)
 	c.routes(newAPI(c, mux))
 	return mux
 }
@@ -117,6 +119,8 @@ func (c *core) routes(api huma.API) {
 	add(api, "GET "+user+"/messages", byUser, "Poll for messages", 200, messages.poll)
 	add(api, "GET "+user+"/events", byEvents, "Messages as server-sent events", 200, messages.stream)
 
+	c.mediaRoutes(api, users)
+
 	admin := &admin{c}
 	add(api, "GET /v1/admin/servers", byKey, "List media servers", 200, admin.servers)
 	add(api, "GET /v1/admin/servers/{id}", byKey, "Read a media server", 200, admin.server)
@@ -124,6 +128,20 @@ func (c *core) routes(api huma.API) {
 	add(api, "DELETE /v1/admin/servers/{id}/drain", byKey, "Give a media server work again", 204, admin.undrain)
 	add(api, "GET /v1/admin/audit", byKey, "Who did what", 200, admin.audit)
 	add(api, "GET /v1/admin/replicas", byKey, "List REST and Wrapper replicas", 200, admin.replicas)
+}
+
+// mediaRoutes are those of encoders and players.
+func (c *core) mediaRoutes(api huma.API, users *users) {
+	whip, whep := &whip{users}, &whep{c}
+	add(api, "POST "+whipPath, byWHIP, "Publish by WHIP", 201, whip.begin, ofSDP)
+	add(api, "PATCH "+whipPath+"/{id}", byWHIP, "Candidates of a WHIP session, or an ICE restart", 200, whip.update,
+		ofFragment)
+	add(api, "DELETE "+whipPath+"/{id}", byWHIP, "End a WHIP session", 200, whip.end)
+	add(api, "POST "+whepPath, byWHEP, "Watch by WHEP", 201, whep.begin, ofSDP)
+	add(api, "PATCH "+whepPath+"/{id}", byWHEP, "Candidates of a WHEP session, or an ICE restart", 200, whep.update,
+		ofFragment)
+	add(api, "DELETE "+whepPath+"/{id}", byWHEP, "End a WHEP session", 200, whep.end)
+	add(api, "POST /v1/sessions/{sid}/stream-keys", byKey, "Make a key for WHIP or WHEP", 201, whip.makeKey)
 }
 
 func corsOptions(origins []string) cors.Options {
@@ -134,8 +152,11 @@ func corsOptions(origins []string) cors.Options {
 		},
 		AllowedHeaders: []string{
 			"Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "Traceparent", "Tracestate",
+			"If-Match",
 		},
-		ExposedHeaders: []string{"Location", "Retry-After", "WWW-Authenticate", "Preference-Applied"},
-		MaxAge:         600, // seconds; browsers allow no more than ten minutes to two hours
+		ExposedHeaders: []string{
+			"Location", "Retry-After", "WWW-Authenticate", "Preference-Applied", "ETag", "Link", "Accept-Patch",
+		},
+		MaxAge: 600, // seconds; browsers allow no more than ten minutes to two hours
 	}
 }

@@ -6,20 +6,34 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Principal is an authenticated caller: the owner of an API key (Key is its name) or a user (Key is empty).
+// Principal is an authenticated caller: the owner of an API key (Key is its name), a user with its token, or the holder of
+// a stream key (Use is what it is good for), who need not be in the session.
 type Principal struct {
 	Key     string
+	Use     Use
 	Session control.SessionID
 	User    control.UserID
 }
 
+// Use is what a stream key is good for.
+type Use string
+
+// A stream key publishes as one user by WHIP, or watches by WHEP.
+const (
+	UseWHIP Use = "whip"
+	UseWHEP Use = "whep"
+)
+
 // IsUser reports whether the caller is a user with a token.
-func (p Principal) IsUser() bool { return p.Key == "" }
+func (p Principal) IsUser() bool { return p.Key == "" && p.Use == "" }
 
 // Actor is the caller as the audit names it.
 func (p Principal) Actor() string {
-	if p.IsUser() {
+	switch {
+	case p.IsUser():
 		return "user:" + string(p.Session) + "/" + string(p.User)
+	case p.Use != "":
+		return string(p.Use) + ":" + string(p.Session) + "/" + string(p.User)
 	}
 	return "key:" + p.Key
 }

@@ -23,6 +23,7 @@ type claims struct {
 	jwt.RegisteredClaims
 	Session control.SessionID `json:"session"`
 	User    control.UserID    `json:"user"`
+	Use     Use               `json:"use,omitempty"` // of a stream key
 }
 
 // NewTokens uses secret, which has at least [MinSecretLength] bytes, and now as its clock.
@@ -37,6 +38,13 @@ func NewTokens(secret []byte, now func() time.Time) (*Tokens, error) {
 func (t *Tokens) Issue(session control.SessionID, user control.UserID, ttl time.Duration) (
 	token string, expires time.Time, err error,
 ) {
+	return t.IssueFor("", session, user, ttl)
+}
+
+// IssueFor is Issue for a stream key. Of one to watch, the user is only a name to tell keys apart.
+func (t *Tokens) IssueFor(use Use, session control.SessionID, user control.UserID, ttl time.Duration) (
+	token string, expires time.Time, err error,
+) {
 	now := t.now()
 	expires = now.Add(ttl + time.Second - 1).Truncate(time.Second)
 	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -44,7 +52,7 @@ func (t *Tokens) Issue(session control.SessionID, user control.UserID, ttl time.
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Session: session, User: user,
+		Session: session, User: user, Use: use,
 	}).SignedString(t.secret)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign a token: %w", err)
@@ -52,7 +60,7 @@ func (t *Tokens) Issue(session control.SessionID, user control.UserID, ttl time.
 	return token, expires, nil
 }
 
-// Parse is the user that a token was issued to, [control.CodeUnauthorized] if it is forged, expired or none.
+// Parse is the user that a token, or stream key, was issued to, [control.CodeUnauthorized] if it is forged, expired or none.
 func (t *Tokens) Parse(token string) (Principal, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.secret, nil },
@@ -64,5 +72,5 @@ func (t *Tokens) Parse(token string) (Principal, error) {
 			Code: control.CodeUnauthorized, Detail: "an API key or a valid user token is needed", Err: err,
 		}
 	}
-	return Principal{Session: c.Session, User: c.User}, nil
+	return Principal{Session: c.Session, User: c.User, Use: c.Use}, nil
 }

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"bytes"
 	"net/http"
+	"strings"
 
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -41,9 +42,9 @@ func (r *recorder) copyTo(w http.ResponseWriter) {
 // answer is what is stored: the headers that belong to the answer, not to its transport.
 func (r *recorder) answer() store.IdempotencyAnswer {
 	headers := map[string]string{}
-	for _, name := range []string{"Content-Type", "Location"} {
-		if value := r.header.Get(name); value != "" {
-			headers[name] = value
+	for _, name := range []string{"Content-Type", "Location", "ETag", "Link", "Accept-Patch"} {
+		if values := r.header.Values(name); len(values) > 0 {
+			headers[name] = strings.Join(values, ", ") // the same (RFC 9110 section 5.3)
 		}
 	}
 	return store.IdempotencyAnswer{Status: r.status, Headers: headers, Body: r.body.Bytes()}

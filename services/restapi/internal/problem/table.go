@@ -74,10 +74,22 @@ func code(status int) control.Code {
 	}
 }
 
-// Unreadable is the one problem whose status is not its code's: what cannot be read as HTTP or JSON is a 400.
+// Unreadable is what cannot be read as HTTP or JSON: its status, 400, is not its code's.
 func Unreadable(detail string) *Problem {
-	p := New(control.CodeInvalid, detail)
-	p.Status = http.StatusBadRequest
-	p.Title = http.StatusText(p.Status)
+	return withStatus(control.CodeInvalid, http.StatusBadRequest, detail)
+}
+
+// Precondition is a conditional request (RFC 9110 section 13) whose condition is missing or does not hold: 428 or 412.
+func Precondition(missing bool, detail string) *Problem {
+	if missing {
+		return withStatus(control.CodeInvalid, http.StatusPreconditionRequired, detail)
+	}
+	return withStatus(control.CodeConflict, http.StatusPreconditionFailed, detail)
+}
+
+// withStatus is a problem whose status is another than its code's.
+func withStatus(code control.Code, status int, detail string) *Problem {
+	p := New(code, detail)
+	p.Status, p.Title = status, http.StatusText(status)
 	return p
 }
