@@ -53,9 +53,9 @@ type Allocation struct {
 	Want    int64 // the bandwidth at which some track would get more; 0: none would
 }
 
-// Allocator divides the bandwidth of one connection among its videos. Every video gets its lowest layer first, then each
-// gets one layer more, the oldest first, as long as that fits. Less is given at once, more only after it has fitted for a
-// while. The zero value is ready; one goroutine at a time may use it.
+// Allocator divides the bandwidth of one connection among its videos. Every video gets its lowest layer first, then
+// each gets one layer more, the oldest first, as long as that fits. Less is given at once, more only after it has
+// fitted for a while. The zero value is ready; one goroutine at a time may use it.
 type Allocator struct {
 	fits    time.Time // since when a raise fits; zero: none does
 	raised  time.Time

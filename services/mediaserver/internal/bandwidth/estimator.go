@@ -208,8 +208,8 @@ func (e *Estimator) Tick(now time.Time) {
 	e.set(e.rate / 2)
 }
 
-// REMB takes what a client itself estimates to receive at most (draft-alvestrand-rmcat-remb-03). It counts while there is
-// no transport-wide feedback.
+// REMB takes what a client itself estimates to receive at most (draft-alvestrand-rmcat-remb-03). It counts while there
+// is no transport-wide feedback.
 func (e *Estimator) REMB(now time.Time, bitrate float64) {
 	if math.IsNaN(bitrate) || !e.heard.IsZero() && now.Sub(e.heard) < rembLife {
 		return

@@ -9,18 +9,18 @@ import (
 // packets a second. It divides 65536.
 const historySize = 2048
 
-// History remembers the size and time of the packets that a connection sent, and gives them their transport-wide sequence
-// numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2). Any number of goroutines may add to it at the
-// same moment without waiting for each other; an [Estimator] takes out of it. The zero value is ready.
+// History remembers the size and time of the packets that a connection sent, and gives them their transport-wide
+// sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2). Any number of goroutines may add to
+// it at the same moment without waiting for each other; an [Estimator] takes out of it. The zero value is ready.
 type History struct {
 	next  atomic.Uint32
 	bytes atomic.Uint64
 	slots [historySize]atomic.Uint64
 }
 
-// What a slot holds, from the lowest bit: whether it is used and was reported lost, the upper bits of the sequence number,
-// the size in bytes and the time in microseconds since 1970, of which what does not fit is left away: it is only compared
-// with times of the same minutes.
+// What a slot holds, from the lowest bit: whether it is used and was reported lost, the upper bits of the sequence
+// number, the size in bytes and the time in microseconds since 1970, of which what does not fit is left away: it is
+// only compared with times of the same minutes.
 const (
 	slotUsed     = 1 << 0
 	slotLost     = 1 << 1

@@ -12,9 +12,9 @@ const (
 	probeLast     = 15 * time.Second // a client whose path got better sees it after this long at the latest
 )
 
-// Prober decides when a connection sends more than its media, to learn whether it would carry a higher layer: an estimate
-// cannot grow far beyond what is sent. A probe goes on as long as the estimate follows it, and ends when that is
-// enough or a queue builds up. The zero value is ready; one goroutine at a time may use it.
+// Prober decides when a connection sends more than its media, to learn whether it would carry a higher layer: an
+// estimate cannot grow far beyond what is sent. A probe goes on as long as the estimate follows it, and ends when that
+// is enough or a queue builds up. The zero value is ready; one goroutine at a time may use it.
 type Prober struct {
 	active   bool
 	best     int64
