@@ -1,12 +1,35 @@
 package media
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
 
 // States of connections and media in the Kurento Protocol.
 const (
 	connected    = "CONNECTED"
 	disconnected = "DISCONNECTED"
 )
+
+func baseRTPHierarchy() []string {
+	return []string{
+		"kurento.BaseRtpEndpoint", "kurento.SdpEndpoint", "kurento.SessionEndpoint", "kurento.Endpoint",
+		"kurento.MediaElement", "kurento.MediaObject",
+	}
+}
+
+// kindsOf are the kinds of media that an offer is to have.
+func kindsOf(audio, video bool) []string {
+	var kinds []string
+	if audio {
+		kinds = append(kinds, control.KindAudio)
+	}
+	if video {
+		kinds = append(kinds, control.KindVideo)
+	}
+	return kinds
+}
 
 // baseRTPEndpoint is what WebRtcEndpoint and RtpEndpoint have in common: one negotiation, and what is known of the
 // connection. Safe for concurrent use.

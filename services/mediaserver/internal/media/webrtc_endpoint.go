@@ -12,10 +12,7 @@ import (
 )
 
 func webRTCClass() class {
-	return class{module: "kurento", name: "WebRtcEndpoint", hierarchy: []string{
-		"kurento.BaseRtpEndpoint", "kurento.SdpEndpoint", "kurento.SessionEndpoint", "kurento.Endpoint",
-		"kurento.MediaElement", "kurento.MediaObject",
-	}}
+	return class{module: "kurento", name: "WebRtcEndpoint", hierarchy: baseRTPHierarchy()}
 }
 
 // WebRTCEndpointParams are the constructor parameters of a WebRtcEndpoint.
@@ -143,13 +140,7 @@ func (e *WebRTCEndpoint) generateOffer(ctx context.Context, audio, video bool) (
 	if e.answered || e.offered {
 		return "", errorf(codeAlreadyNegotiated, "Endpoint already negotiated")
 	}
-	var kinds []string
-	if audio {
-		kinds = append(kinds, control.KindAudio)
-	}
-	if video {
-		kinds = append(kinds, control.KindVideo)
-	}
+	kinds := kindsOf(audio, video)
 	if len(kinds) == 0 && !e.params.UseDataChannels {
 		return "", errorf(codeGenerateOffer, "neither audio nor video nor data is wanted")
 	}

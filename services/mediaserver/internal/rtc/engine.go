@@ -31,6 +31,7 @@ type Engine struct {
 	log     *slog.Logger
 	network *network
 	config  webrtc.Configuration
+	rtp     rtpNetwork
 	traffic traffic
 
 	settings  webrtc.SettingEngine
@@ -51,6 +52,10 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate certificate: %w", err)
 	}
+	plain, err := newRTPNetwork(cfg)
+	if err != nil {
+		return nil, err
+	}
 	sockets, err := openNetwork(cfg, pionLoggers{log})
 	if err != nil {
 		return nil, err
@@ -62,6 +67,7 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 	e := &Engine{
 		log:      log,
 		network:  sockets,
+		rtp:      plain,
 		settings: *settings,
 		patience: orDefault(cfg.Disconnected, defaultDisconnected) / 2,
 		config: webrtc.Configuration{

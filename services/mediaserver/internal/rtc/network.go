@@ -25,6 +25,7 @@ type NetworkConfig struct {
 	Interfaces   []string      // names of the interfaces to use; none: all
 	Loopback     bool          // also offer loopback addresses: for development and tests on one machine
 	Lite         bool          // ICE-lite (RFC 8445 section 2.5): only answers checks; for a server with a public address
+	RTPPorts     string        // "LOW-HIGH" of RTP without ICE, two ports a stream; empty: any free ones
 	Disconnected time.Duration // silence after which a connection counts as disconnected; 0: 5 s
 	Failed       time.Duration // time after which a disconnected connection has failed; 0: 25 s
 }
