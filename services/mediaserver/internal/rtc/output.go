@@ -15,8 +15,8 @@ type Output struct {
 	// Takes decides in place of Codec, of which then only the clock counts. It is asked when the source's codec is another
 	// one than before, ahead of the first packet of it; it must not wait, and must not call the sink.
 	Takes func(Codec) bool
-	// Writer gets every packet. It keeps neither header nor payload. It must not wait, and must not call the sink; a
-	// packet of which it writes 0 bytes does not count as sent.
+	// Writer gets every packet. It keeps neither header nor payload. It must not wait, and must not call the sink, and
+	// may be called by several goroutines at once; a packet of which it writes 0 bytes does not count as sent.
 	Writer interface {
 		WriteRTP(header *rtp.Header, payload []byte) (int, error)
 	}
@@ -36,27 +36,16 @@ func (o *Output) takes(c Codec) bool {
 func (k *Sink) Bind(out Output) { k.bind(&out) }
 
 func (k *Sink) bind(out *Output) {
-	k.mu.Lock()
-	k.out, k.checked = out, nil
-	source := k.source
-	k.mu.Unlock()
-	if source != nil {
-		source.RequestKeyframe()
-	}
+	k.out.Store(out)
+	k.Refresh()
 }
 
 // Unbind ends writing.
-func (k *Sink) Unbind() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.out = nil
-}
+func (k *Sink) Unbind() { k.out.Store(nil) }
 
 // Feedback handles RTCP that came back from the output: requests for lost packets and for keyframes.
 func (k *Sink) Feedback(packets []rtcp.Packet) {
-	k.mu.Lock()
-	out := k.out
-	k.mu.Unlock()
+	out := k.out.Load()
 	if out == nil {
 		return
 	}

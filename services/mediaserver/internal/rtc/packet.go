@@ -1,10 +1,9 @@
 package rtc
 
 import (
-	"sync"
 	"time"
 
-	"github.com/pion/rtp"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/payload"
 )
 
 const (
@@ -12,7 +11,7 @@ const (
 	storedPackets  = 512  // chosen: about two seconds of 2.5 Mbit/s video, more than any NACK waits
 )
 
-// packet is one RTP packet of a source. Its sequence number is extended to 64 bits and, like its timestamp, goes on
+// packet is one RTP packet of an encoding. Its sequence number is extended to 64 bits and, like its timestamp, goes on
 // without a break when the publisher comes back on another connection. It is valid until the next is read.
 type packet struct {
 	at         time.Time // when it came
@@ -21,12 +20,13 @@ type packet struct {
 	marker     bool
 	audioLevel []byte // RFC 6464, one byte; nil: none
 	payload    []byte
+	info       payload.Info // of video
+	vp8        payload.VP8  // of VP8
 }
 
-// packetStore keeps the latest packets of one source to answer NACKs: one store a stream, whatever the number of its
-// receivers. Slots grow to the size of what they held and are reused. Safe for concurrent use.
+// packetStore keeps the latest packets of one encoding to answer NACKs: one store for all of its receivers. Slots grow
+// to the size of what they held and are reused. The source's mu guards it.
 type packetStore struct {
-	mu    sync.Mutex
 	slots [storedPackets]storedPacket
 }
 
@@ -35,31 +35,38 @@ type storedPacket struct {
 	sequence  uint64
 	timestamp uint32
 	marker    bool
+	info      payload.Info
+	vp8       payload.VP8
 	payload   []byte
 }
 
 func (s *packetStore) put(p *packet) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	slot := &s.slots[p.sequence%storedPackets]
-	slot.used, slot.sequence, slot.timestamp, slot.marker = true, p.sequence, p.timestamp, p.marker
-	slot.payload = append(slot.payload[:0], p.payload...)
+	payload := append(slot.payload[:0], p.payload...)
+	*slot = storedPacket{true, p.sequence, p.timestamp, p.marker, p.info, p.vp8, payload}
+}
+
+// slot is nil when the packet is not stored.
+func (s *packetStore) slot(sequence uint64) *storedPacket {
+	if slot := &s.slots[sequence%storedPackets]; slot.used && slot.sequence == sequence {
+		return slot
+	}
+	return nil
 }
 
 // get copies a packet; the payload goes into buffer.
 func (s *packetStore) get(sequence uint64, buffer []byte) (packet, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	slot := &s.slots[sequence%storedPackets]
-	if !slot.used || slot.sequence != sequence {
+	slot := s.slot(sequence)
+	if slot == nil {
 		return packet{}, false
 	}
 	return packet{
-		sequence: sequence, timestamp: slot.timestamp, marker: slot.marker, payload: append(buffer[:0], slot.payload...),
+		sequence: sequence, timestamp: slot.timestamp, marker: slot.marker, info: slot.info, vp8: slot.vp8,
+		payload: append(buffer[:0], slot.payload...),
 	}, true
 }
 
-// timeline makes one continuous run of sequence numbers and timestamps out of the successive RTP streams of a source.
+// timeline makes one continuous run of sequence numbers and timestamps out of the successive RTP streams of an encoding.
 type timeline struct {
 	started    bool
 	ssrc       uint32
@@ -75,28 +82,28 @@ const firstSequence = 1 << 20
 
 // place gives a packet its number and time; pause is how many timestamp ticks a change of stream took. ok is false for
 // a packet from before the stream's first.
-func (t *timeline) place(h *rtp.Header, pause uint32) (sequence uint64, timestamp uint32, ok bool) {
-	if !t.started || h.SSRC != t.ssrc {
-		t.restart(h, pause)
+func (t *timeline) place(number uint16, time, ssrc, pause uint32) (sequence uint64, timestamp uint32, ok bool) {
+	if !t.started || ssrc != t.ssrc {
+		t.restart(number, time, ssrc, pause)
 	}
 	// RFC 3550 appendix A.1: the distance on the ring of 65536 is taken the short way round.
-	distance := int16(h.SequenceNumber - t.raw)
+	distance := int16(number - t.raw)
 	sequence = t.highest + uint64(int64(distance))
-	timestamp = h.Timestamp + t.timeOffset
+	timestamp = time + t.timeOffset
 	if distance > 0 {
-		t.highest, t.raw, t.lastTime = sequence, h.SequenceNumber, timestamp
+		t.highest, t.raw, t.lastTime = sequence, number, timestamp
 	}
 	return sequence, timestamp, sequence >= t.base
 }
 
-func (t *timeline) restart(h *rtp.Header, pause uint32) {
+func (t *timeline) restart(number uint16, time, ssrc, pause uint32) {
 	if t.started {
-		t.timeOffset = t.lastTime + max(pause, 1) - h.Timestamp
+		t.timeOffset = t.lastTime + max(pause, 1) - time
 	} else {
 		t.started = true
 		t.highest = firstSequence
 	}
 	t.base = t.highest + 1
-	t.ssrc = h.SSRC
-	t.raw = h.SequenceNumber - 1
+	t.ssrc = ssrc
+	t.raw = number - 1
 }

@@ -6,11 +6,10 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 )
 
 // Sink is one outgoing track. It takes packets from the [Source] it is attached to and writes them to an [Output] as one
-// continuous RTP stream, over pauses and changes of source. Safe for concurrent use.
+// continuous RTP stream, over pauses and changes of source and of layer. Safe for concurrent use.
 type Sink struct {
 	kind, id, streamID string
 	wanted             Codec // what the source sends; the zero value takes the codec that was negotiated first
@@ -18,71 +17,57 @@ type Sink struct {
 	requested          feedbackCounter
 	resends            budget
 	mismatch           atomic.Bool
-	reading            sync.WaitGroup // the goroutine that reads RTCP while bound
+	reading            sync.WaitGroup         // the goroutine that reads RTCP while bound
+	out                atomic.Pointer[Output] // nil: not negotiated
+	maxLayer, target   atomic.Int32
 
-	attaching sync.Mutex // serializes Attach
-	mu        sync.Mutex // guards what follows
-	source    *Source
-	out       *Output // nil: not negotiated
-	numbers   mapping
-	checked   *Codec // codec of the source that decodes is about
-	decodes   bool   // the remote side decodes it
-}
-
-// mapping turns the numbers of the source into those of the sink. Numbers before base were never sent.
-type mapping struct {
-	anchored bool
-	base     uint64 // first sequence number of the source under the present offsets
-	sequence uint64 // added to the source's sequence number
-	time     uint32 // added to the source's timestamp
-
-	begun    bool // something was sent
-	last     uint64
-	lastTime uint32
-	lastAt   time.Time
-	fresh    bool // the source is another one than before, so its timestamps are not related
+	attaching  sync.Mutex // serializes Attach
+	source     atomic.Pointer[Source]
+	forwarding forwarding // guarded by the mu of source; by attaching while there is none
 }
 
 // NewSink makes a track with the msid and track id that the remote side will see.
 func NewSink(kind, streamID, trackID string) *Sink {
-	return &Sink{kind: kind, id: trackID, streamID: streamID}
+	k := &Sink{kind: kind, id: trackID, streamID: streamID}
+	k.maxLayer.Store(AllLayers)
+	k.target.Store(AllLayers)
+	return k
 }
 
 // Attach makes the sink forward source from now on, nil: nothing. Whoever attaches asks the source for a keyframe.
 func (k *Sink) Attach(source *Source) {
 	k.attaching.Lock()
 	defer k.attaching.Unlock()
-	k.mu.Lock()
-	before := k.source
+	before := k.source.Load()
 	if before == source {
-		k.mu.Unlock()
 		return
 	}
-	k.source, k.checked = source, nil
-	k.numbers.anchored, k.numbers.fresh = false, true
-	k.mu.Unlock()
 	if before != nil {
 		before.remove(k)
 	}
-	if source != nil && !source.add(k) {
-		k.leave(source)
+	if source != nil {
+		source.add(k)
 	}
 }
 
-// leave forgets a source that is gone.
-func (k *Sink) leave(source *Source) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.source == source {
-		k.source = nil
+// Refresh asks for a keyframe of what the sink sends or is about to send: at once, when the last request is half a
+// second old, or not at all when the sink can begin with one that is stored.
+func (k *Sink) Refresh() {
+	s := k.source.Load()
+	if s == nil {
+		return
 	}
-}
-
-// resume begins anew after a pause, without a gap in the sequence numbers.
-func (k *Sink) resume() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.numbers.anchored = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.source.Load() != s {
+		return
+	}
+	switch fw := &k.forwarding; {
+	case fw.sending:
+		fw.current().of.requestKeyframe()
+	case fw.want != nil && !fw.want.replayable(time.Now()):
+		fw.want.requestKeyframe()
+	}
 }
 
 // Sent counts what went out, repetitions included.
@@ -90,124 +75,69 @@ func (k *Sink) Sent() Counts { return k.sent.counts() }
 
 // Stats are those of the sink over its life.
 func (k *Sink) Stats() StreamStats {
-	k.mu.Lock()
 	var ssrc uint32
-	if k.out != nil {
-		ssrc = k.out.SSRC
+	if out := k.out.Load(); out != nil {
+		ssrc = out.SSRC
 	}
-	k.mu.Unlock()
 	return k.requested.stats(ssrc, &k.sent)
 }
 
 // Mismatched says whether packets are dropped because the remote side does not decode what the source sends.
 func (k *Sink) Mismatched() bool { return k.mismatch.Load() }
 
-// write sends one packet of source and returns how many copies left. header is scratch space of the caller, whose
-// goroutine is the only one that writes for this source.
-func (k *Sink) write(source *Source, p *packet, header *rtp.Header) int {
-	k.mu.Lock()
-	out := k.out
-	if k.source != source || out == nil || !k.decodesLocked(source, out) {
-		k.mu.Unlock()
-		return 0
+// decodes says whether out takes what s sends. A change of either begins anew. It needs s.mu.
+func (k *Sink) decodes(s *Source, out *Output) bool {
+	fw := &k.forwarding
+	if c := s.codec.Load(); c != fw.codec || out != fw.out {
+		fw.rest()
+		fw.codec, fw.out, fw.decodes = c, out, c != nil && out.takes(*c)
+		k.mismatch.Store(!fw.decodes)
 	}
-	begins := !k.numbers.anchored
-	sequence, timestamp, ok := k.numbers.next(p, out.Codec.ClockRate)
-	k.mu.Unlock()
-	if !ok {
-		return 0
-	}
-	fillHeader(header, out, sequence, timestamp, p)
-	n, err := out.Writer.WriteRTP(header, p.payload)
-	if err != nil || n == 0 {
-		return 0 // not connected yet, or closing
-	}
-	k.sent.count(n, p.at)
-	if begins {
-		source.sync(k)
-	}
-	return 1
+	return fw.decodes
 }
 
-// decodesLocked needs k.mu.
-func (k *Sink) decodesLocked(source *Source, out *Output) bool {
-	if c := source.codec.Load(); c != k.checked {
-		k.checked, k.decodes = c, c != nil && out.takes(*c)
-		k.mismatch.Store(!k.decodes)
-	}
-	return k.decodes
+// senderReport is one that is to be sent when no lock is held.
+type senderReport struct {
+	out    *Output
+	report *rtcp.SenderReport
 }
 
-func fillHeader(h *rtp.Header, out *Output, sequence uint16, timestamp uint32, p *packet) {
-	extensions := h.Extensions[:0]
-	*h = rtp.Header{
-		Version:        2,
-		Marker:         p.marker,
-		PayloadType:    out.PayloadType,
-		SequenceNumber: sequence,
-		Timestamp:      timestamp,
-		SSRC:           out.SSRC,
-		Extensions:     extensions,
+// reports makes sender reports of what is known of e, in the sink's own time. It needs the source's mu.
+func (k *Sink) reports(e *encoding, points ...syncPoint) []senderReport {
+	fw, out := &k.forwarding, k.out.Load()
+	if !fw.sending || out == nil || out.Control == nil {
+		return nil
 	}
-	if out.AudioLevelID != 0 && len(p.audioLevel) == 1 {
-		h.Extension = true
-		h.ExtensionProfile = rtp.ExtensionProfileOneByte
-		_ = h.SetExtension(out.AudioLevelID, p.audioLevel) // ids above 14 do not fit and are left away
-	}
-}
-
-// next gives the numbers under which p is sent; ok is false for a packet from before the sink began.
-func (m *mapping) next(p *packet, clock uint32) (sequence uint16, timestamp uint32, ok bool) {
-	if !m.anchored {
-		m.anchor(p, clock)
-	}
-	if p.sequence < m.base {
-		return 0, 0, false
-	}
-	number := p.sequence + m.sequence
-	timestamp = p.timestamp + m.time
-	if number > m.last {
-		m.last, m.lastTime, m.lastAt = number, timestamp, p.at
-	}
-	m.begun = true
-	return uint16(number), timestamp, true
-}
-
-func (m *mapping) anchor(p *packet, clock uint32) {
-	m.anchored = true
-	m.base = p.sequence
-	if !m.begun {
-		m.fresh = false
-		return // the source's own numbers are as good as any
-	}
-	m.sequence = m.last + 1 - p.sequence
-	if m.fresh {
-		elapsed := uint32(p.at.Sub(m.lastAt).Seconds() * float64(clock))
-		m.time = m.lastTime + max(elapsed, 1) - p.timestamp
-		m.fresh = false
-	}
-}
-
-// original is the source's number of a sent sequence number.
-func (m *mapping) original(sequence uint16) (uint64, bool) {
-	number := m.last - uint64(uint16(m.last)-sequence)
-	original := number - m.sequence
-	return original, m.anchored && original >= m.base
-}
-
-// report passes a sender report of the source on, in the sink's own time.
-func (k *Sink) report(source *Source, point syncPoint) {
-	k.mu.Lock()
-	out, ready := k.out, k.source == source && k.numbers.anchored
-	timestamp := point.timestamp + k.numbers.time
-	k.mu.Unlock()
-	if out == nil || !ready || out.Control == nil {
-		return
+	t := fw.current()
+	if t.of != e {
+		return nil
 	}
 	counts := k.sent.counts()
-	// A failure means that the connection is closing.
-	_ = out.Control([]rtcp.Packet{&rtcp.SenderReport{
-		SSRC: out.SSRC, NTPTime: point.ntp, RTPTime: timestamp,
-		PacketCount: uint32(counts.Packets), OctetCount: uint32(counts.Bytes),
-	}})
+	reports := make([]senderReport, len(points))
+	for i, point := range points {
+		reports[i] = senderReport{out, &rtcp.SenderReport{
+			SSRC: out.SSRC, NTPTime: point.ntp, RTPTime: point.timestamp + t.time,
+			PacketCount: uint32(counts.Packets), OctetCount: uint32(counts.Bytes),
+		}}
+	}
+	return reports
+}
+
+func sendReports(reports []senderReport) {
+	for _, r := range reports {
+		// A failure means that the connection is closing.
+		_ = r.out.Control([]rtcp.Packet{r.report})
+	}
+}
+
+// sync tells a sink that begins what was reported before.
+func (s *Source) sync(k *Sink) {
+	s.mu.Lock()
+	var reports []senderReport
+	if fw := &k.forwarding; k.source.Load() == s && fw.sending {
+		e := fw.current().of
+		reports = k.reports(e, e.synced...)
+	}
+	s.mu.Unlock()
+	sendReports(reports)
 }

@@ -33,18 +33,16 @@ func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *Output) {
 }
 
 func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
-	k.mu.Lock()
-	source := k.source
-	k.mu.Unlock()
+	source := k.source.Load()
 	if source == nil {
 		return stored
 	}
 	switch p := p.(type) {
 	case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 		k.requested.keyframes.Add(1)
-		source.RequestKeyframe()
+		k.Refresh()
 	case *rtcp.TransportLayerNack:
-		if p.MediaSSRC == out.SSRC && source.store != nil {
+		if p.MediaSSRC == out.SSRC && source.video() {
 			k.requested.nacks.Add(1)
 			for _, pair := range p.Nacks {
 				pair.Range(func(sequence uint16) bool {
@@ -59,21 +57,16 @@ func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
 
 // resend answers a NACK (RFC 4585 section 6.2.1) under the number that the receiver knows.
 func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byte) []byte {
-	k.mu.Lock()
-	original, known := k.numbers.original(sequence)
-	offset := k.numbers.time
-	ready := known && k.source == source && k.out == out
-	k.mu.Unlock()
-	if !ready || !k.resends.take(time.Now()) {
+	if !k.resends.take(time.Now()) {
 		return buffer
 	}
-	p, found := source.store.get(original, buffer)
-	if !found {
+	p, d, found := source.sentAs(k, sequence, buffer)
+	if !found || d.out != out {
 		return buffer
 	}
 	var header rtp.Header
-	fillHeader(&header, out, sequence, p.timestamp+offset, &p)
-	if n, err := out.Writer.WriteRTP(&header, p.payload); err == nil {
+	var rewritten []byte
+	if n := d.write(&header, &p, &rewritten); n > 0 {
 		k.sent.count(n, time.Now())
 	}
 	return p.payload

@@ -28,8 +28,16 @@ type outgoing struct {
 
 // Track is a source that is to be sent, and the stream that the client knows it by.
 type Track struct {
-	Stream control.StreamID
-	Source *Source
+	Stream   control.StreamID
+	Source   *Source
+	MaxLayer *int // highest layer that is wished for; nil: all
+}
+
+func (t Track) maxLayer() int {
+	if t.MaxLayer == nil {
+		return AllLayers
+	}
+	return *t.MaxLayer
 }
 
 // NewSubscribePeer makes a connection without tracks.
@@ -74,8 +82,9 @@ func (p *SubscribePeer) SetTracks(tracks []Track) (change Change, err error) {
 		change = max(change, NeedsOffer)
 	}
 	for _, track := range tracks {
-		switch {
-		case p.tracks[track.Source] != nil:
+		switch out := p.tracks[track.Source]; {
+		case out != nil:
+			out.sink.SetMaxLayer(track.maxLayer())
 		case left[track.Source]:
 			change = NeedsTwoOffers
 		default:
@@ -99,6 +108,7 @@ func (p *SubscribePeer) addTrack(t Track) error {
 	if err := transceiver.SetCodecPreferences(p.offered(t.Source.Kind(), sink.wanted)); err != nil {
 		return errors.Join(fmt.Errorf("codec of track: %w", err), p.pc.RemoveTrack(sender))
 	}
+	sink.SetMaxLayer(t.maxLayer())
 	sink.Attach(t.Source)
 	p.tracks[t.Source] = &outgoing{sink: sink, sender: sender, codec: sink.wanted}
 	return nil
@@ -252,8 +262,8 @@ func (p *SubscribePeer) Accept(answer *Description) error {
 
 // RequestKeyframes asks for a keyframe of every video: when the connection is ready for the first one.
 func (p *SubscribePeer) RequestKeyframes() {
-	for source := range p.tracks {
-		source.RequestKeyframe()
+	for _, out := range p.tracks {
+		out.sink.Refresh()
 	}
 }
 
