@@ -53,7 +53,7 @@ func (w *whep) offer(
 }
 
 func (w *whep) update(ctx context.Context, in *patchInput) (*patchOutput, error) {
-	n, err := w.find(ctx, in.mediaSessionPath)
+	n, err := w.find(ctx, in.MediaSessionPath)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (w *whep) update(ctx context.Context, in *patchInput) (*patchOutput, error)
 }
 
 // find reads what is known of a viewer. Its id is a secret of its own: nobody else is told of it.
-func (w *whep) find(ctx context.Context, path mediaSessionPath) (*control.Negotiation, error) {
+func (w *whep) find(ctx context.Context, path MediaSessionPath) (*control.Negotiation, error) {
 	session, err := w.session(ctx, path.Session)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (w *whep) find(ctx context.Context, path mediaSessionPath) (*control.Negoti
 	return w.negotiated(ctx, session, control.UserID(path.ID), control.JoinID(path.ID), control.View)
 }
 
-func (w *whep) end(ctx context.Context, in *mediaSessionPath) (*endOutput, error) {
+func (w *whep) end(ctx context.Context, in *MediaSessionPath) (*endOutput, error) {
 	n, err := w.find(ctx, *in)
 	if err != nil {
 		return nil, err

@@ -114,7 +114,7 @@ func (w *whip) giveUp(ctx context.Context, session control.SessionID, user contr
 }
 
 // find reads the user of a media session. Errors: not_found, forbidden for another user's.
-func (w *whip) find(ctx context.Context, path mediaSessionPath) (*control.Session, *control.User, error) {
+func (w *whip) find(ctx context.Context, path MediaSessionPath) (*control.Session, *control.User, error) {
 	session, err := w.session(ctx, path.Session)
 	if err != nil {
 		return nil, nil, err
@@ -131,7 +131,7 @@ func (w *whip) find(ctx context.Context, path mediaSessionPath) (*control.Sessio
 }
 
 func (w *whip) update(ctx context.Context, in *patchInput) (*patchOutput, error) {
-	session, user, err := w.find(ctx, in.mediaSessionPath)
+	session, user, err := w.find(ctx, in.MediaSessionPath)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (w *whip) update(ctx context.Context, in *patchInput) (*patchOutput, error)
 }
 
 // end takes out a user that WHIP brought in, and else only ends what it publishes.
-func (w *whip) end(ctx context.Context, in *mediaSessionPath) (*endOutput, error) {
+func (w *whip) end(ctx context.Context, in *MediaSessionPath) (*endOutput, error) {
 	session, user, err := w.find(ctx, *in)
 	if err != nil {
 		return nil, err

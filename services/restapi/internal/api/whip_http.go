@@ -69,8 +69,8 @@ func options(mux chi.Router) {
 	}
 }
 
-// mediaSessionPath is the path of a media session.
-type mediaSessionPath struct {
+// MediaSessionPath is the path of a media session.
+type MediaSessionPath struct {
 	SessionPath
 	ID string `path:"id" doc:"Id of the media session, from Location."`
 }
@@ -118,7 +118,7 @@ func quoted(text string) string {
 
 // patchInput is what a media session is PATCHed with.
 type patchInput struct {
-	mediaSessionPath
+	MediaSessionPath
 	IfMatch string `header:"If-Match" doc:"The ETag with candidates, * to restart ICE."`
 	RawBody []byte `contentType:"application/trickle-ice-sdpfrag"`
 }
