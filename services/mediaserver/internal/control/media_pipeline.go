@@ -26,5 +26,6 @@ func (r *registry) pipelineOf(p params) (*media.Pipeline, error) {
 func mediaPipeline(r *registry) trait {
 	operations := stored(r.properties, "latencyStats", false)
 	operations["getGstreamerDot"] = refused("there is no GStreamer in this server")
+	operations["dumpGstreamerDot"] = refused("there is no GStreamer in this server")
 	return trait{operations: operations}
 }
