@@ -153,7 +153,10 @@ func TestRun_NamesTheSettingThatIsWrong(t *testing.T) {
 	const broker, database = "amqp://127.0.0.1:1", "mongodb://127.0.0.1:1"
 	wrongIP := app.Config{}
 	wrongIP.Media.PublicIPs = []string{"192.0.2.1", "example.org"}
+	wrongPorts := app.Config{}
+	wrongPorts.Media.RTPPorts = "5"
 	for flag, cfg := range map[string]app.Config{
+		"--media-rtp-ports":  wrongPorts,
 		"--amqp-url":         {AMQPURL: "http://x", MongoURL: database},
 		"--mongo-url":        {AMQPURL: broker, MongoURL: "http://x"},
 		"--url":              {URL: "http://x"},

@@ -15,6 +15,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtpsocket"
 )
 
 // Config are the settings of a media server.
@@ -51,6 +52,7 @@ type mediaConfig struct {
 	Interfaces   []string      `env:"ORKESTRO_MEDIA_INTERFACES" help:"Network interfaces to use; default: all."`
 	Loopback     bool          `env:"ORKESTRO_MEDIA_LOOPBACK" help:"Offer loopback addresses too; always so while LISTEN is one."`
 	ICELite      bool          `name:"ice-lite" env:"ORKESTRO_MEDIA_ICE_LITE" help:"ICE-lite, for a server with a public address."`
+	RTPPorts     string        `name:"rtp-ports" env:"ORKESTRO_MEDIA_RTP_PORTS" placeholder:"LOW-HIGH" help:"UDP ports of RtpEndpoints, two a stream; default: any free ones."`
 	Disconnected time.Duration `default:"5s" env:"ORKESTRO_MEDIA_DISCONNECTED" help:"Silence after which a connection counts as disconnected."`
 	Failed       time.Duration `default:"25s" env:"ORKESTRO_MEDIA_FAILED" help:"Time after which a disconnected connection has failed."`
 }
@@ -89,6 +91,9 @@ func (c *Config) checkValues() error {
 	if c.Capacity < 0 {
 		return fmt.Errorf("--capacity (ORKESTRO_CAPACITY): 0 or more is needed, not %d", c.Capacity)
 	}
+	if _, err := rtpsocket.ParsePorts(c.Media.RTPPorts); err != nil {
+		return fmt.Errorf("--media-rtp-ports (ORKESTRO_MEDIA_RTP_PORTS): %w", err)
+	}
 	for _, address := range c.Media.PublicIPs {
 		if net.ParseIP(address) == nil {
 			return fmt.Errorf("--media-public-ips (ORKESTRO_MEDIA_PUBLIC_IPS): %q is no IP address", address)
@@ -102,7 +107,7 @@ func (c *Config) network() rtc.NetworkConfig {
 	return rtc.NetworkConfig{
 		UDPAddress: c.Media.UDP, TCPAddress: c.Media.TCP, PublicIPs: c.Media.PublicIPs, Interfaces: c.Media.Interfaces,
 		Loopback: c.Media.Loopback || isLoopback(c.Listen), Lite: c.Media.ICELite,
-		Disconnected: c.Media.Disconnected, Failed: c.Media.Failed,
+		RTPPorts: c.Media.RTPPorts, Disconnected: c.Media.Disconnected, Failed: c.Media.Failed,
 	}
 }
 

@@ -64,6 +64,8 @@ func newClasses(r *registry) classes {
 		mediaapi.TypeMediaPipeline: newClass(createPipeline(r), mediaObject(), mediaPipeline(r)),
 		"kurento.WebRtcEndpoint": newClass(createWebRTCEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
 			baseRTPEndpoint(r), webRTCEndpoint(r)),
+		"kurento.RtpEndpoint": newClass(createRTPEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
+			baseRTPEndpoint(r), rtpEndpoint()),
 		"kurento.PassThrough": newClass(createIn(r, (*media.Pipeline).NewPassThrough), mediaObject(), mediaElement(r)),
 		"kurento.HubPort":     newClass(createHubPort(r), mediaObject(), mediaElement(r)),
 		"kurento.Dispatcher":  newClass(createIn(r, (*media.Pipeline).NewDispatcher), mediaObject(), hub(), dispatcher(r)),
@@ -131,7 +133,7 @@ func abstractTypes() []string {
 // absentTypes are the types of the protocol that this server does not provide.
 func absentTypes() []string {
 	return []string{
-		"RtpEndpoint", "PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "Composite",
+		"PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "Composite",
 		"AlphaBlending", "GStreamerFilter", "FaceOverlayFilter",
 		"ImageOverlayFilter", "ZBarFilter",
 	}

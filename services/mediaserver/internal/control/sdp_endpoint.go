@@ -7,28 +7,46 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
+// sdpNegotiator is what the operations of SdpEndpoint need of an object.
+type sdpNegotiator interface {
+	media.Object
+	GenerateOffer(ctx context.Context, audio, video bool) (string, error)
+	ProcessOffer(ctx context.Context, offer string) (string, error)
+	ProcessAnswer(ctx context.Context, answer string) (string, error)
+	LocalDescription() (string, error)
+	RemoteDescription() (string, error)
+}
+
+// rtpTransport is what the operations of BaseRtpEndpoint need of an object.
+type rtpTransport interface {
+	media.Object
+	MediaState() string
+	ConnectionState() string
+	RequestKeyframe()
+}
+
 // sdpEndpoint is what SessionEndpoint and SdpEndpoint add to MediaElement. Limits of bandwidth are kept and given back.
 func sdpEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"generateOffer": on(generateOffer),
-		"processOffer": on(func(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+		"processOffer": on(func(ctx context.Context, e sdpNegotiator, p params) (any, error) {
 			offer, err := required[string](p, "offer")
 			if err != nil {
 				return nil, err
 			}
 			return e.ProcessOffer(ctx, offer)
 		}),
-		"processAnswer": on(func(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+		"processAnswer": on(func(ctx context.Context, e sdpNegotiator, p params) (any, error) {
 			answer, err := required[string](p, "answer")
 			if err != nil {
 				return nil, err
 			}
 			return e.ProcessAnswer(ctx, answer)
 		}),
-		"getLocalSessionDescriptor": on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
+		"getLocalSessionDescriptor": on(func(_ context.Context, e sdpNegotiator, _ params) (any, error) {
 			return e.LocalDescription()
 		}),
-		"getRemoteSessionDescriptor": on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
+		"getRemoteSessionDescriptor": on(func(_ context.Context, e sdpNegotiator, _ params) (any, error) {
 			return e.RemoteDescription()
 		}),
 	}
@@ -47,7 +65,7 @@ type offerOptions struct {
 	Video *bool `json:"offerToReceiveVideo"`
 }
 
-func generateOffer(ctx context.Context, e *media.WebRTCEndpoint, p params) (any, error) {
+func generateOffer(ctx context.Context, e sdpNegotiator, p params) (any, error) {
 	options, err := optional(p, "options", offerOptions{})
 	if err != nil {
 		return nil, err
@@ -58,9 +76,9 @@ func generateOffer(ctx context.Context, e *media.WebRTCEndpoint, p params) (any,
 // baseRTPEndpoint is what BaseRtpEndpoint adds. Hints for an encoder or a packet layer are kept and given back.
 func baseRTPEndpoint(r *registry) trait {
 	operations := map[string]operation{
-		"getMediaState":      onWebRTC(func(e *media.WebRTCEndpoint) any { return e.MediaState() }),
-		"getConnectionState": onWebRTC(func(e *media.WebRTCEndpoint) any { return e.ConnectionState() }),
-		"requestKeyframe":    onWebRTC(func(e *media.WebRTCEndpoint) any { e.RequestKeyframe(); return nil }),
+		"getMediaState":      onRTP(func(e rtpTransport) any { return e.MediaState() }),
+		"getConnectionState": onRTP(func(e rtpTransport) any { return e.ConnectionState() }),
+		"requestKeyframe":    onRTP(func(e rtpTransport) any { e.RequestKeyframe(); return nil }),
 	}
 	for _, name := range []string{"minVideoRecvBandwidth", "minVideoSendBandwidth", "maxVideoSendBandwidth"} {
 		maps.Copy(operations, stored(r.properties, name, 0))
@@ -76,7 +94,7 @@ func baseRTPEndpoint(r *registry) trait {
 // defaultMTU is Kurento's default for RTP packets, in bytes.
 const defaultMTU = 1200
 
-// onWebRTC is an operation of a WebRtcEndpoint without parameters that cannot fail.
-func onWebRTC(get func(*media.WebRTCEndpoint) any) operation {
-	return on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) { return get(e), nil })
+// onRTP is an operation of a BaseRtpEndpoint without parameters that cannot fail.
+func onRTP(get func(rtpTransport) any) operation {
+	return on(func(_ context.Context, e rtpTransport, _ params) (any, error) { return get(e), nil })
 }

@@ -111,3 +111,8 @@ func limit(value *int) *uint16 {
 	bounded := uint16(min(*value, math.MaxUint16))
 	return &bounded
 }
+
+// onWebRTC is an operation of a WebRtcEndpoint without parameters that cannot fail.
+func onWebRTC(get func(*media.WebRTCEndpoint) any) operation {
+	return on(func(_ context.Context, e *media.WebRTCEndpoint, _ params) (any, error) { return get(e), nil })
+}

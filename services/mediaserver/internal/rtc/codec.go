@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/pion/interceptor"
@@ -227,12 +228,22 @@ func (c Codec) parameter(name, fallback string) string {
 	return fallback
 }
 
-// h264Profile leaves the level away: it says how much, not how.
+// h264Profile leaves the level away: it says how much, not how. The constrained baseline profile has several spellings
+// (RFC 6184 section 8.1, table 5).
 func h264Profile(profileLevelID string) string {
 	if len(profileLevelID) < 4 {
 		return ""
 	}
-	return strings.ToLower(profileLevelID[:4])
+	profile, err := strconv.ParseUint(profileLevelID[:4], 16, 16)
+	if err != nil {
+		return ""
+	}
+	switch {
+	case profile&0xff4f == 0x4240, profile&0xff8f == 0x4d80, profile&0xffcf == 0x58c0:
+		return "constrained baseline"
+	default:
+		return strings.ToLower(profileLevelID[:4])
+	}
 }
 
 // find is the entry of list that c is to be sent as.

@@ -141,13 +141,16 @@ func (m *rtpMedia) target() netip.AddrPort {
 // rtpFormats are the payload types, those of RFC 3551 without an rtpmap included.
 func rtpFormats(m *sdp.MediaDescription) []format {
 	formats := formatsOf(m)
-	for i, f := range formats {
-		if f.codec.ClockRate != 0 {
-			continue
-		}
+	for i := range formats {
 		for _, own := range codecsOf(m.MediaName.Media) {
-			if static := strconv.Itoa(int(own.PayloadType)); f.payload == static && own.PayloadType < 35 {
-				formats[i].codec = newCodec(own.RTPCodecCapability)
+			c := newCodec(own.RTPCodecCapability)
+			known := formats[i].codec
+			static := own.PayloadType < 35 && formats[i].payload == strconv.Itoa(int(own.PayloadType))
+			switch {
+			case known.ClockRate == 0 && static:
+				formats[i].codec = c
+			case strings.EqualFold(known.MIME, c.MIME):
+				formats[i].codec.MIME, formats[i].codec.Channels = c.MIME, c.Channels
 			}
 		}
 	}
