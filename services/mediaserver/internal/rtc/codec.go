@@ -73,9 +73,10 @@ type role struct {
 	registry *interceptor.Registry
 }
 
-// api makes one peer connection, whose client is at p.
-func (r role) api(settings webrtc.SettingEngine, p *path) *webrtc.API {
-	settings.SetICEBindingRequestHandler(p.follow)
+// api makes one peer connection, whose media leaves by s.
+func (r role) api(settings webrtc.SettingEngine, s *shortcut) *webrtc.API {
+	settings.SetICEBindingRequestHandler(s.path.follow)
+	s.keys.observe(&settings)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(r.engine), webrtc.WithSettingEngine(settings),
 		webrtc.WithInterceptorRegistry(r.registry))
 }

@@ -85,7 +85,7 @@ func (p *DuplexPeer) answerKind(offer *Description, kind string, sink *Sink) err
 	if !media.Receives || !p.media.Sends {
 		return nil
 	}
-	if _, err := p.pc.AddTrack(localTrack{sink, p.writeRTCP}); err != nil {
+	if _, err := p.pc.AddTrack(localTrack{sink, p.writeRTCP, p.short}); err != nil {
 		return fmt.Errorf("add %s track: %w", kind, err)
 	}
 	return nil
@@ -115,7 +115,7 @@ func (p *DuplexPeer) Offer(ctx context.Context, kinds []string) (string, error) 
 		var err error
 		init := webrtc.RTPTransceiverInit{Direction: direction}
 		if p.media.Sends {
-			_, err = p.pc.AddTransceiverFromTrack(localTrack{p.media.Sinks[kind], p.writeRTCP}, init)
+			_, err = p.pc.AddTransceiverFromTrack(localTrack{p.media.Sinks[kind], p.writeRTCP, p.short}, init)
 		} else {
 			_, err = p.pc.AddTransceiverFromKind(webrtc.NewRTPCodecType(kind), init)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,11 +35,12 @@ type Engine struct {
 	rtp     rtpNetwork
 	traffic traffic
 
-	settings  webrtc.SettingEngine
-	patience  time.Duration // see path
-	publish   role          // receives, with feedback to the sender
-	subscribe role          // sends; no interceptors, since this package answers NACKs itself
-	duplex    role          // both
+	settings    webrtc.SettingEngine
+	patience    time.Duration // see path
+	encryptions *sync.Pool    // see shortcut
+	publish     role          // receives, with feedback to the sender
+	subscribe   role          // sends; no interceptors, since this package answers NACKs itself
+	duplex      role          // both
 }
 
 // Open opens the sockets and makes the process's DTLS certificate. The caller closes the engine after its peers.
@@ -65,11 +67,12 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 		return nil, errors.Join(err, sockets.close())
 	}
 	e := &Engine{
-		log:      log,
-		network:  sockets,
-		rtp:      plain,
-		settings: *settings,
-		patience: orDefault(cfg.Disconnected, defaultDisconnected) / 2,
+		log:         log,
+		network:     sockets,
+		rtp:         plain,
+		settings:    *settings,
+		patience:    orDefault(cfg.Disconnected, defaultDisconnected) / 2,
+		encryptions: newEncryptions(),
 		config: webrtc.Configuration{
 			Certificates: []webrtc.Certificate{*certificate},
 			BundlePolicy: webrtc.BundlePolicyMaxBundle,
@@ -105,6 +108,10 @@ func newSettings(cfg NetworkConfig, sockets *network, log *slog.Logger) (*webrtc
 	s.SetPrflxAcceptanceMinWait(0)
 	s.SetRelayAcceptanceMinWait(0)
 	s.DisableActiveTCP(true)
+	// The DTLS server knows its own hello, which the shortcut needs.
+	if err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
+		return nil, fmt.Errorf("DTLS role: %w", err)
+	}
 	// ICE consent has verified the address already, so the DTLS cookie exchange would only cost a round trip.
 	s.SetDTLSInsecureSkipHelloVerify(true)
 	// GCM costs a sixth of AES-CM with HMAC a packet.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -18,11 +19,17 @@ import (
 type path struct {
 	patience time.Duration // silence of the selected pair after which another one is taken
 
+	inUse atomic.Pointer[ice.CandidatePair] // the selected one, once a check of the client has come on it; nil: none
+
 	mu       sync.Mutex
-	selected string        // "": none yet, Pion chooses
-	since    time.Time     // when it was selected
-	remote   ice.Candidate // of the selected pair, nil: no check of the client has come on it
+	selected string                        // "": none yet, Pion chooses
+	since    time.Time                     // when it was selected
+	remote   ice.Candidate                 // of the selected pair, nil: no check of the client has come on it
+	pairs    map[string]*ice.CandidatePair // those on which a check of the client came
 }
+
+// maxPairs bounds what is remembered of one client; chosen.
+const maxPairs = 64
 
 // follow looks at a connectivity check of the client, which has proved that it knows the password, and says whether to
 // send to where it came from from now on: when the client has nominated that pair and it answers (the latest nomination
@@ -31,11 +38,14 @@ type path struct {
 func (p *path) follow(check *stun.Message, _, _ ice.Candidate, pair *ice.CandidatePair) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	name := pairName(iceAddress(pair.Local), iceAddress(pair.Remote))
+	p.checkedLocked(name, pair)
 	if p.selected == "" {
 		return false
 	}
-	if pairName(iceAddress(pair.Local), iceAddress(pair.Remote)) == p.selected {
+	if name == p.selected {
 		p.remote = pair.Remote
+		p.inUse.Store(pair)
 		return false
 	}
 	nominated := check.Contains(stun.AttrUseCandidate) && pair.ResponsesReceived() > 0
@@ -57,14 +67,27 @@ func (p *path) changed(pair *webrtc.ICECandidatePair) {
 	defer p.mu.Unlock()
 	if name != p.selected {
 		p.selected, p.since, p.remote = name, time.Now(), nil
+		p.inUse.Store(p.pairs[name])
 	}
+}
+
+// pair is where to write to, nil: Pion knows.
+func (p *path) pair() *ice.CandidatePair { return p.inUse.Load() }
+
+// checkedLocked remembers a pair on which a check came. It needs p.mu.
+func (p *path) checkedLocked(name string, pair *ice.CandidatePair) {
+	if p.pairs == nil || len(p.pairs) == maxPairs {
+		p.pairs = map[string]*ice.CandidatePair{}
+	}
+	p.pairs[name] = pair
 }
 
 // restart forgets the pair: ICE begins anew.
 func (p *path) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.selected, p.remote = "", nil
+	p.selected, p.remote, p.pairs = "", nil, nil
+	p.inUse.Store(nil)
 }
 
 func pairName(local, remote string) string { return local + " " + remote }

@@ -19,6 +19,8 @@ import (
 var (
 	ErrClosed = errors.New("peer connection is closed")
 	ErrSDP    = errors.New("unusable SDP") // the description is to blame, and nothing has changed
+
+	errPacketTooLarge = errors.New("packet is too large")
 )
 
 // Handlers are told what happens on a connection, each on a goroutine of Pion: they must not wait, least of all for a
@@ -37,6 +39,7 @@ type Handlers struct {
 type peer struct {
 	engine *Engine
 	path   *path
+	short  *shortcut
 	pc     *webrtc.PeerConnection
 	work   sync.WaitGroup // readers of tracks
 	ufrags []string       // of the remote description
@@ -44,7 +47,8 @@ type peer struct {
 
 func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 	p := &peer{engine: e, path: &path{patience: e.patience}}
-	pc, err := r.api(e.settings, p.path).NewPeerConnection(e.config)
+	p.short = &shortcut{path: p.path, buffers: e.encryptions}
+	pc, err := r.api(e.settings, p.short).NewPeerConnection(e.config)
 	if err != nil {
 		return nil, fmt.Errorf("new peer connection: %w", err)
 	}
@@ -57,9 +61,14 @@ func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 	if h.Candidate != nil {
 		pc.OnICECandidate(func(c *webrtc.ICECandidate) { h.Candidate(newCandidate(c)) })
 	}
-	if h.DTLS != nil {
-		pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) { h.DTLS(DTLSState(s.String())) })
-	}
+	pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) {
+		if s == webrtc.DTLSTransportStateConnected {
+			p.short.connected()
+		}
+		if h.DTLS != nil {
+			h.DTLS(DTLSState(s.String()))
+		}
+	})
 	pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
 		p.path.changed(pair)
 		if h.Pair != nil {

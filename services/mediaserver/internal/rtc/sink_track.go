@@ -15,6 +15,7 @@ var errNoCommonCodec = errors.New("no codec in common")
 type localTrack struct {
 	*Sink
 	control func([]rtcp.Packet) error // sends RTCP on that connection
+	short   *shortcut
 }
 
 // ID implements webrtc.TrackLocal.
@@ -46,7 +47,7 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 		PayloadType:  uint8(chosen.PayloadType),
 		SSRC:         uint32(ctx.SSRC()),
 		AudioLevelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
-		Writer:       ctx.WriteStream(),
+		Writer:       &outlet{via: t.short, pion: ctx.WriteStream()},
 		Control:      t.control,
 	}
 	t.bind(out)

@@ -101,7 +101,7 @@ func (p *SubscribePeer) SetTracks(tracks []Track) (change Change, err error) {
 func (p *SubscribePeer) addTrack(t Track) error {
 	sink := NewSink(t.Source.Kind(), string(t.Stream), control.NewID())
 	sink.wanted = t.Source.Codec()
-	sender, transceiver, err := p.addSender(localTrack{sink, p.writeRTCP})
+	sender, transceiver, err := p.addSender(localTrack{sink, p.writeRTCP, p.short})
 	if err != nil {
 		return fmt.Errorf("add track: %w", err)
 	}
