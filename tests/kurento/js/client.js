@@ -10,10 +10,11 @@ function connect(url, options) {
   return kurento(url, { duplicates_timeout: 100, ...options });
 }
 
-// make gives {object}: the object itself. What `await pipeline.create()` gives is a copy of it without identity.
+// make gives {object}: the object itself. What `await pipeline.create()` gives is a copy of it without identity. The
+// client writes into the parameters that it is given.
 function make(parent, type, params) {
   return new Promise((resolve, reject) => {
-    parent.create(type, params ?? {}, (error, object) => (error ? reject(error) : resolve({ object })));
+    parent.create(type, { ...params }, (error, object) => (error ? reject(error) : resolve({ object })));
   });
 }
 
