@@ -72,7 +72,7 @@ func (e *baseRTPEndpoint) ConnectionState() string {
 // setConnection tells of a new state of the connection. One that is up is given a picture.
 func (e *baseRTPEndpoint) setConnection(state string) {
 	if state == connected {
-		e.pipeline.graph.refresh(&e.Element)
+		e.inputs[Video].Refresh()
 	}
 	e.mu.Lock()
 	before := e.connection

@@ -128,9 +128,7 @@ func (e *Element) attachLocked(kind MediaType, origin *Element) {
 		source = origin.outputs[kind]
 	}
 	sink.Attach(source)
-	if source != nil {
-		source.RequestKeyframe()
-	}
+	sink.Refresh()
 }
 
 // hearLocked is attachLocked for messages.

@@ -218,16 +218,6 @@ func (e *Element) linksLocked() []link {
 	return links
 }
 
-// refresh asks what feeds a sink for a keyframe, when the sink becomes ready for it.
-func (g *graph) refresh(sink *Element) {
-	g.mu.Lock()
-	origin := sink.wiring.origins[Video]
-	g.mu.Unlock()
-	if origin != nil {
-		origin.RequestKeyframe()
-	}
-}
-
 func (g *graph) list(e *Element, wanted func(link) bool, kinds []MediaType) []Connection {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -36,10 +36,23 @@ type StreamStats struct {
 	Counts
 	NACKs uint64 // requests for lost packets: asked for of an incoming stream, received for an outgoing one
 	PLIs  uint64 // requests for a keyframe, likewise
+	FIRs  uint64 // those of the older kind (RFC 5104 section 4.3.1)
+
+	Lost         int64         // packets: counted here of an incoming stream, reported of an outgoing one
+	FractionLost float64       // share of all packets of an incoming stream, of the latest of an outgoing one
+	Jitter       time.Duration // between packets
+	RoundTrip    time.Duration // of an outgoing stream; 0: not known
+	REMB         uint64        // bits/s that the receiver of an outgoing stream allows; 0: it did not say
 }
 
-type feedbackCounter struct{ nacks, keyframes atomic.Uint64 }
+type feedbackCounter struct {
+	nacks     atomic.Uint64
+	keyframes atomic.Uint64 // PLIs
+	firs      atomic.Uint64
+}
 
 func (c *feedbackCounter) stats(ssrc uint32, packets *counter) StreamStats {
-	return StreamStats{SSRC: ssrc, Counts: packets.counts(), NACKs: c.nacks.Load(), PLIs: c.keyframes.Load()}
+	return StreamStats{
+		SSRC: ssrc, Counts: packets.counts(), NACKs: c.nacks.Load(), PLIs: c.keyframes.Load(), FIRs: c.firs.Load(),
+	}
 }

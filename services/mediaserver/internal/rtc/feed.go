@@ -32,6 +32,8 @@ type Feed struct {
 	encoding *encoding // nil: the source is closed
 	cfg      FeedConfig
 
+	reception reception
+
 	// Scratch space of Write.
 	in         rtp.Packet
 	out        rtp.Header
@@ -97,6 +99,7 @@ func (f *Feed) Write(packet []byte, at time.Time) bool {
 
 // read is what can be told of a packet without the source.
 func (f *Feed) read(at time.Time) packet {
+	f.reception.arrived(f.in.SSRC, f.in.SequenceNumber, f.in.Timestamp, f.cfg.Codec.ClockRate, at)
 	p := packet{at: at, marker: f.in.Marker, payload: f.in.Payload}
 	if f.cfg.AudioLevelID != 0 {
 		p.audioLevel = f.in.GetExtension(f.cfg.AudioLevelID)

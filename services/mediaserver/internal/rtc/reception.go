@@ -66,3 +66,21 @@ func (r *reception) report() Reception {
 		Lost: int64(expected) - int64(r.received.Load()), Jitter: math.Float64frombits(r.jitter.Load()),
 	}
 }
+
+// Reception is what came of the feed. A stream that goes on under another SSRC is counted anew.
+func (f *Feed) Reception() Reception { return f.reception.report() }
+
+// receptionOf adds what came of the feed with an SSRC to stats. It needs s.mu.
+func (s *Source) receptionOf(stats *StreamStats) {
+	for _, e := range s.encodings {
+		if e.feed == nil {
+			continue
+		}
+		r := e.feed.Reception()
+		if clock := e.feed.cfg.Codec.ClockRate; r.SSRC == stats.SSRC && r.Expected > 0 && clock > 0 {
+			stats.Lost = r.Lost
+			stats.FractionLost = float64(max(0, r.Lost)) / float64(r.Expected)
+			stats.Jitter = time.Duration(r.Jitter / float64(clock) * float64(time.Second))
+		}
+	}
+}

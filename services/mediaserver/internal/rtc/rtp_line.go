@@ -24,16 +24,14 @@ type rtpLine struct {
 	source *Source
 	sink   *Sink
 	socket *rtpsocket.Socket
-	ssrc   uint32 // of what we send
-	feed   *Feed  // nil: the remote side sends nothing
-	codec  Codec
+	ssrc   uint32               // of what we send
+	feed   atomic.Pointer[Feed] // nil: the remote side sends nothing
 
-	reception reception
-	firSeq    atomic.Uint32
-	mu        sync.Mutex // guards what follows
-	senderNTP uint32     // middle of the time of day in the last sender report
-	reported  time.Time  // when that came
-	last      Reception  // as of the last receiver report
+	firs      atomic.Uint32 // sequence number of the last one
+	mu        sync.Mutex    // guards what follows
+	senderNTP uint32        // middle of the time of day in the last sender report
+	reported  time.Time     // when that came
+	last      Reception     // as of the last receiver report
 
 	stop      chan struct{}
 	reporting sync.WaitGroup
@@ -56,14 +54,13 @@ func (e *Engine) newRTPLine(kind string, media DuplexMedia, ipv6 bool) (*rtpLine
 
 // start begins to send and receive what was negotiated.
 func (l *rtpLine) start(remote rtpsocket.Remote, m *rtpMedia, codec Codec) error {
-	l.codec = codec
 	remote.Received, remote.Controlled = l.received, l.controlled
 	if m.sends {
 		config := FeedConfig{Codec: codec, RequestKeyframe: l.requestKeyframe}
 		if m.nacks && l.kind == control.KindVideo {
 			config.Lost = l.lost
 		}
-		l.feed = l.source.OpenFeed(config)
+		l.feed.Store(l.source.OpenFeed(config))
 	}
 	if err := l.socket.Start(remote); err != nil {
 		return err
@@ -78,27 +75,30 @@ func (l *rtpLine) start(remote rtpsocket.Remote, m *rtpMedia, codec Codec) error
 }
 
 func (l *rtpLine) received(packet []byte, at time.Time) {
-	if l.feed == nil {
-		return
+	if feed := l.feed.Load(); feed != nil {
+		feed.Write(packet, at)
 	}
-	// The socket has looked at the length.
-	sequence := uint16(packet[2])<<8 | uint16(packet[3])
-	timestamp := uint32(packet[4])<<24 | uint32(packet[5])<<16 | uint32(packet[6])<<8 | uint32(packet[7])
-	ssrc := uint32(packet[8])<<24 | uint32(packet[9])<<16 | uint32(packet[10])<<8 | uint32(packet[11])
-	l.reception.arrived(ssrc, sequence, timestamp, l.codec.ClockRate, at)
-	l.feed.Write(packet, at)
+}
+
+// coming is the SSRC of what the remote side sends, 0: nothing.
+func (l *rtpLine) coming() uint32 {
+	feed := l.feed.Load()
+	if feed == nil {
+		return 0
+	}
+	return feed.Reception().SSRC
 }
 
 func (l *rtpLine) controlled(packets []rtcp.Packet) {
 	for _, p := range packets {
 		report, ok := p.(*rtcp.SenderReport)
-		if !ok || l.feed == nil || report.SSRC != l.reception.ssrc.Load() {
+		if !ok || report.SSRC == 0 || report.SSRC != l.coming() {
 			continue
 		}
 		l.mu.Lock()
 		l.senderNTP, l.reported = uint32(report.NTPTime>>16), time.Now()
 		l.mu.Unlock()
-		l.feed.Report(report.NTPTime, report.RTPTime)
+		l.feed.Load().Report(report.NTPTime, report.RTPTime)
 	}
 	l.sink.Feedback(packets)
 }
@@ -117,7 +117,7 @@ func (l *rtpLine) description() rtcp.Packet {
 
 // requestKeyframe asks in both ways that there are (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
 func (l *rtpLine) requestKeyframe() {
-	media := l.reception.ssrc.Load()
+	media := l.coming()
 	if media == 0 {
 		return
 	}
@@ -127,7 +127,7 @@ func (l *rtpLine) requestKeyframe() {
 		&rtcp.PictureLossIndication{SenderSSRC: l.ssrc, MediaSSRC: media},
 		&rtcp.FullIntraRequest{
 			SenderSSRC: l.ssrc, MediaSSRC: media,
-			FIR: []rtcp.FIREntry{{SSRC: media, SequenceNumber: uint8(l.firSeq.Add(1))}},
+			FIR: []rtcp.FIREntry{{SSRC: media, SequenceNumber: uint8(l.firs.Add(1))}},
 		},
 	})
 }
@@ -137,7 +137,7 @@ func (l *rtpLine) lost(sequences []uint16) {
 	_ = l.socket.WriteRTCP([]rtcp.Packet{
 		&rtcp.ReceiverReport{SSRC: l.ssrc}, l.description(),
 		&rtcp.TransportLayerNack{
-			SenderSSRC: l.ssrc, MediaSSRC: l.reception.ssrc.Load(),
+			SenderSSRC: l.ssrc, MediaSSRC: l.coming(),
 			Nacks: rtcp.NackPairsFromSequenceNumbers(sequences),
 		},
 	})
@@ -160,10 +160,10 @@ func (l *rtpLine) reports() {
 
 func (l *rtpLine) receiverReport(now time.Time) *rtcp.ReceiverReport {
 	report := &rtcp.ReceiverReport{SSRC: l.ssrc}
-	state := l.reception.report()
-	if state.SSRC == 0 {
+	if l.coming() == 0 {
 		return report
 	}
+	state := l.feed.Load().Reception()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	block := rtcp.ReceptionReport{
@@ -194,8 +194,8 @@ func lossSince(before, now Reception) uint8 {
 func (l *rtpLine) close() {
 	close(l.stop)
 	l.sink.Unbind()
-	if l.feed != nil {
-		l.feed.Close()
+	if feed := l.feed.Load(); feed != nil {
+		feed.Close()
 	}
 	l.socket.Close()
 	l.reporting.Wait()

@@ -15,6 +15,7 @@ type Sink struct {
 	wanted             Codec // what the source sends; the zero value takes the codec that was negotiated first
 	sent               counter
 	requested          feedbackCounter
+	receiver           receiverReports
 	resends            budget
 	mismatch           atomic.Bool
 	reading            sync.WaitGroup         // the goroutine that reads RTCP while bound
@@ -75,11 +76,13 @@ func (k *Sink) Sent() Counts { return k.sent.counts() }
 
 // Stats are those of the sink over its life.
 func (k *Sink) Stats() StreamStats {
-	var ssrc uint32
-	if out := k.out.Load(); out != nil {
-		ssrc = out.SSRC
+	out := k.out.Load()
+	if out == nil {
+		return k.requested.stats(0, &k.sent)
 	}
-	return k.requested.stats(ssrc, &k.sent)
+	stats := k.requested.stats(out.SSRC, &k.sent)
+	k.receiver.add(&stats, out.Codec.ClockRate)
+	return stats
 }
 
 // Mismatched says whether packets are dropped because the remote side does not decode what the source sends.
@@ -115,6 +118,7 @@ func (k *Sink) reports(e *encoding, points ...syncPoint) []senderReport {
 	counts := k.sent.counts()
 	reports := make([]senderReport, len(points))
 	for i, point := range points {
+		k.receiver.sent(point.ntp, time.Now())
 		reports[i] = senderReport{out, &rtcp.SenderReport{
 			SSRC: out.SSRC, NTPTime: point.ntp, RTPTime: point.timestamp + t.time,
 			PacketCount: uint32(counts.Packets), OctetCount: uint32(counts.Bytes),

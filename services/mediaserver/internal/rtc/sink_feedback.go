@@ -33,13 +33,17 @@ func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *Output) {
 }
 
 func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
+	k.reported(p, out)
 	source := k.source.Load()
 	if source == nil {
 		return stored
 	}
 	switch p := p.(type) {
-	case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+	case *rtcp.PictureLossIndication:
 		k.requested.keyframes.Add(1)
+		k.Refresh()
+	case *rtcp.FullIntraRequest:
+		k.requested.firs.Add(1)
 		k.Refresh()
 	case *rtcp.TransportLayerNack:
 		if p.MediaSSRC == out.SSRC && source.video() {

@@ -92,9 +92,10 @@ func (s *Source) Received() Counts { return s.received.counts() }
 // Stats counts over the life of the source; the SSRC is that of its last packet.
 func (s *Source) Stats() StreamStats {
 	s.mu.Lock()
-	ssrc := s.ssrc
-	s.mu.Unlock()
-	return s.asked.stats(ssrc, &s.received)
+	defer s.mu.Unlock()
+	stats := s.asked.stats(s.ssrc, &s.received)
+	s.receptionOf(&stats)
+	return stats
 }
 
 // Close detaches every sink and forgets the feeds. The connection behind them is closed by its owner.
