@@ -283,6 +283,7 @@ type subscriber struct {
 	adjust   func(*webrtc.SettingEngine) // nil: nothing
 	decodes  func(*webrtc.MediaEngine) error
 	answers  chan media.OfferCreated
+	watch    func(*rtp.Packet) // nil: nobody does
 }
 
 type received struct {
@@ -378,6 +379,9 @@ func (s *subscriber) read(track *webrtc.TrackRemote) {
 		packet, _, err := track.ReadRTP()
 		if err != nil {
 			return
+		}
+		if s.watch != nil {
+			s.watch(packet)
 		}
 		r.mu.Lock()
 		r.sequences = append(r.sequences, packet.SequenceNumber)

@@ -155,7 +155,7 @@ func (e *SubscribeEndpoint) wanted() (tracks []rtc.Track, mirrors []*rtc.Mirror)
 	for _, s := range e.pipeline.streams.others(e.user) {
 		for _, source := range s.tracks {
 			if e.subscribed(s.id, source.Kind()) && source.Codec() != (rtc.Codec{}) {
-				tracks = append(tracks, rtc.Track{Stream: s.id, Source: source})
+				tracks = append(tracks, rtc.Track{Stream: s.id, Source: source, MaxLayer: e.maxLayer(s.id)})
 			}
 		}
 		if s.data == nil || !e.subscribed(s.id, control.KindData) {
@@ -176,6 +176,16 @@ func (e *SubscribeEndpoint) wanted() (tracks []rtc.Track, mirrors []*rtc.Mirror)
 		}
 	}
 	return tracks, mirrors
+}
+
+// maxLayer is the highest layer of a stream that is wished for, nil: all.
+func (e *SubscribeEndpoint) maxLayer(id control.StreamID) *int {
+	for _, s := range e.subscriptions.Streams {
+		if s.ID == id && e.subscriptions.Mode == control.SubscribeList {
+			return s.MaxLayer
+		}
+	}
+	return nil
 }
 
 func (e *SubscribeEndpoint) subscribed(id control.StreamID, kind string) bool {

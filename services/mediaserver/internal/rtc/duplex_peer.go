@@ -17,8 +17,9 @@ type DuplexPeer struct {
 	*peer
 	media DuplexMedia
 
-	mu     sync.Mutex // guards what Pion's goroutines look up
-	fed    map[string]bool
+	mu     sync.Mutex                     // guards what Pion's goroutines look up
+	fed    map[string]*webrtc.RTPReceiver // by kind: of the first m-line, whose tracks are its layers
+	offer  *Description                   // of the remote side, nil: it answered
 	closed bool
 }
 
@@ -37,7 +38,7 @@ func (e *Engine) NewDuplexPeer(media DuplexMedia, h Handlers) (*DuplexPeer, erro
 	if err != nil {
 		return nil, err
 	}
-	p := &DuplexPeer{peer: base, media: media, fed: map[string]bool{}}
+	p := &DuplexPeer{peer: base, media: media, fed: map[string]*webrtc.RTPReceiver{}}
 	p.pc.OnTrack(p.onTrack)
 	if media.Hub != nil {
 		p.pc.OnDataChannel(media.Hub.add)
@@ -49,6 +50,9 @@ func (e *Engine) NewDuplexPeer(media DuplexMedia, h Handlers) (*DuplexPeer, erro
 // offer restarts ICE and changes nothing else.
 func (p *DuplexPeer) Answer(ctx context.Context, offer *Description) (string, error) {
 	again := p.pc.RemoteDescription() != nil
+	p.mu.Lock()
+	p.offer = offer
+	p.mu.Unlock()
 	if err := p.setRemote(offer, webrtc.SDPTypeOffer); err != nil {
 		return "", err
 	}
@@ -147,11 +151,15 @@ func (p *DuplexPeer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPRece
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	source := p.media.Sources[kind]
-	if source == nil || p.closed || p.fed[kind] || !p.media.Receive {
+	if source == nil || p.closed || p.fed[kind] != nil && p.fed[kind] != receiver || !p.media.Receive {
 		return
 	}
-	p.fed[kind] = true
-	p.read(source, track, receiver, nil)
+	p.fed[kind] = receiver
+	var layers []string
+	if p.offer != nil {
+		layers = p.offer.layers(receiver.RTPTransceiver().Mid())
+	}
+	p.read(source, track, receiver, layers, nil)
 }
 
 // ChannelOptions are those of createDataChannel.

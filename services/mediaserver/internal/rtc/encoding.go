@@ -93,12 +93,15 @@ func (e *encoding) close() {
 
 // place numbers a packet of f and says whether it is to be used. clock is in Hz.
 func (e *encoding) place(f *Feed, p *packet, number uint16, timestamp, ssrc uint32) bool {
-	pause := uint32(p.at.Sub(e.lastAt).Seconds() * float64(f.cfg.Codec.ClockRate))
+	pause := ticks(p.at.Sub(e.lastAt), f.cfg.Codec.ClockRate)
 	e.lastAt = p.at
 	var placed bool
 	p.sequence, p.timestamp, placed = e.line.place(number, timestamp, ssrc, pause)
 	return placed
 }
+
+// ticks is a duration in units of a clock in Hz, 0 when it is negative.
+func ticks(d time.Duration, clock uint32) uint32 { return uint32(max(0, d.Seconds()) * float64(clock)) }
 
 // keep stores a packet of a video and notes what it says about the encoding.
 func (e *encoding) keep(p *packet) {

@@ -133,8 +133,8 @@ func (fw *forwarding) mayBegin(s *Source, e *encoding, p *packet) bool {
 	return e == fw.want || !fw.sending && s.rank(e) < s.rank(fw.want)
 }
 
-// startsHere says whether a stretch of e may begin with p. The only encoding begins with any packet: a sender that has no
-// keyframes, or whose keyframes are not understood, is forwarded nevertheless.
+// startsHere says whether a stretch of e may begin with p. The only encoding begins with any packet: a sender that has
+// no keyframes, or whose keyframes are not understood, is forwarded nevertheless.
 func (fw *forwarding) startsHere(s *Source, e *encoding, p *packet) bool {
 	if p.info.Keyframe || e.format == payload.Unknown {
 		return true
@@ -146,7 +146,8 @@ func (fw *forwarding) startsHere(s *Source, e *encoding, p *packet) bool {
 	return true
 }
 
-// changeTop begins a new stretch where a change of spatial layers takes effect: up at a keyframe, down with any picture.
+// changeTop begins a new stretch where a change of spatial layers takes effect: up at a keyframe, down with any
+// picture.
 func (fw *forwarding) changeTop(t *stretch, p *packet) *stretch {
 	if t.top == fw.top || p.sequence <= t.highest || t != fw.current() || !p.info.Begin || p.info.Spatial != 0 {
 		return t
@@ -174,23 +175,24 @@ func (fw *forwarding) begin(e *encoding, p *packet, sequence uint64) *stretch {
 	if fw.numbers.begun { // otherwise the source's own numbers are as good as any
 		t.offset = fw.numbers.last + 1 - sequence
 		if before != nil && before.of == e {
-			t.time, t.renumber, t.picture, t.tl0 = before.time, before.renumber, before.picture, before.tl0
+			t.time = before.time
 		} else {
 			t.time = fw.timeOf(before, e, p) - p.timestamp
-			if t.renumber = fw.numbers.counted && p.vp8.HasPictureID; t.renumber {
-				t.picture, t.tl0 = fw.numbers.picture+1-p.vp8.PictureID, fw.numbers.tl0+1-p.vp8.TL0
-			}
+		}
+		if fw.numbers.counted && p.vp8.HasPictureID {
+			t.picture, t.tl0 = fw.numbers.picture+1-p.vp8.PictureID, fw.numbers.tl0+1-p.vp8.TL0
+			t.renumber = true
 		}
 	}
 	return fw.push(t)
 }
 
-// timeOf is the sink's time of a packet that is the first one of another encoding: what the sender reports say when they
-// are known of both and sound right, else what the clock says.
+// timeOf is the sink's time of a packet that is the first one of another encoding: what the sender reports say when
+// they are known of both and sound right, else what the clock says.
 func (fw *forwarding) timeOf(before *stretch, e *encoding, p *packet) uint32 {
 	clock := fw.out.Codec.ClockRate
 	last := fw.numbers.time
-	arrival := last + max(1, uint32(p.at.Sub(fw.numbers.at).Seconds()*float64(clock)))
+	arrival := last + max(1, ticks(p.at.Sub(fw.numbers.at), clock))
 	if before == nil {
 		return arrival
 	}

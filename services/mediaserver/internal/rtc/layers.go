@@ -20,8 +20,8 @@ type LayerStats struct {
 	Width, Height uint16 // 0: not known
 }
 
-// Layers lists the layers of a video, the smallest picture first: its encodings when there are several, else the spatial
-// layers of the only one. It is empty before anything came.
+// Layers lists the layers of a video, the smallest picture first: its encodings when there are several, else the
+// spatial layers of the only one. It is empty before anything came.
 func (s *Source) Layers() []LayerStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

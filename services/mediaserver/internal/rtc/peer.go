@@ -165,7 +165,7 @@ func (p *peer) setLocal(ctx context.Context, create func() (webrtc.SessionDescri
 	}
 	select {
 	case <-gathered:
-		return withoutLayers(p.pc.LocalDescription().SDP), nil
+		return withoutLoneLayer(p.pc.LocalDescription().SDP), nil
 	case <-ctx.Done():
 		return "", fmt.Errorf("gather candidates: %w", ctx.Err())
 	}

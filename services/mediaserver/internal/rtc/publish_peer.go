@@ -19,6 +19,7 @@ type PublishPeer struct {
 	mu      sync.Mutex // guards what Pion's goroutines look up
 	sources map[string]*Source
 	data    *DataSource
+	offer   *Description
 	closed  bool
 }
 
@@ -45,6 +46,9 @@ func (p *PublishPeer) Feed(sources map[string]*Source, data *DataSource) {
 // Answer answers an offer with all candidates in it. accepted holds the mids that the answer takes media on. After an
 // error the connection may be unusable and is best closed.
 func (p *PublishPeer) Answer(ctx context.Context, offer *Description) (answer string, accepted []string, err error) {
+	p.mu.Lock()
+	p.offer = offer
+	p.mu.Unlock()
 	if err := p.setRemote(offer, webrtc.SDPTypeOffer); err != nil {
 		return "", nil, err
 	}
@@ -81,7 +85,7 @@ func (p *PublishPeer) announceCodecs() {
 	}
 }
 
-// onTrack runs on a goroutine of its own that Pion began for it.
+// onTrack runs on a goroutine of its own that Pion began for it, once for each layer.
 func (p *PublishPeer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 	mid := ""
 	for _, transceiver := range p.pc.GetTransceivers() {
@@ -92,7 +96,7 @@ func (p *PublishPeer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPRec
 	p.mu.Lock()
 	source := p.sources[mid]
 	if source != nil && !p.closed {
-		p.read(source, track, receiver, p.handlers.Codec)
+		p.read(source, track, receiver, p.offer.layers(mid), p.handlers.Codec)
 	}
 	p.mu.Unlock()
 }

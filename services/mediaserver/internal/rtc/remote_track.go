@@ -1,23 +1,35 @@
 package rtc
 
 import (
+	"slices"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 )
 
-// read starts the goroutines of a track that comes in, which end with it. codecKnown is called when the codec turns out
-// to be another than was announced; nil: nobody is told.
-func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, codecKnown func()) {
+// read starts the goroutines of a track that comes in, one of layers when there are any; they end with it. codecKnown is
+// called when the codec turns out to be another than was announced; nil: nobody is told.
+func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, layers []string,
+	codecKnown func(),
+) {
 	codec := newCodec(track.Codec().RTPCodecCapability)
 	if source.setCodec(codec) && codecKnown != nil {
 		p.work.Go(codecKnown)
+	}
+	rid := ""
+	if slices.Contains(layers, track.RID()) {
+		rid = track.RID()
+	} else {
+		layers = nil
 	}
 	ssrc := uint32(track.SSRC())
 	feed := source.OpenFeed(FeedConfig{
 		Codec:        codec,
 		AudioLevelID: extensionID(receiver.GetParameters().HeaderExtensions, extensionAudioLevel),
+		Layer:        rid,
+		Layers:       layers,
 		// A failure means that the connection is closing.
 		RequestKeyframe: func() { // RFC 4585 section 6.3.1
 			_ = p.writeRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
@@ -29,7 +41,7 @@ func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.
 		},
 	})
 	p.work.Go(func() { readPackets(track, feed) })
-	p.work.Go(func() { readReports(receiver, ssrc, feed) })
+	p.work.Go(func() { readReports(receiver, track.RID(), ssrc, feed) })
 }
 
 func readPackets(track *webrtc.TrackRemote, feed *Feed) {
@@ -43,9 +55,13 @@ func readPackets(track *webrtc.TrackRemote, feed *Feed) {
 	}
 }
 
-func readReports(receiver *webrtc.RTPReceiver, ssrc uint32, feed *Feed) {
+func readReports(receiver *webrtc.RTPReceiver, rid string, ssrc uint32, feed *Feed) {
+	read := receiver.ReadRTCP
+	if rid != "" {
+		read = func() ([]rtcp.Packet, interceptor.Attributes, error) { return receiver.ReadSimulcastRTCP(rid) }
+	}
 	for {
-		packets, _, err := receiver.ReadRTCP()
+		packets, _, err := read()
 		if err != nil {
 			return
 		}

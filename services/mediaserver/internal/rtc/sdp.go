@@ -32,7 +32,8 @@ type Media struct {
 	Rejected bool   // port 0 without bundle-only (RFC 9143 section 6)
 	Sends    bool
 	Receives bool
-	Stream   string // msid (RFC 8830), "" when there is none
+	Stream   string   // msid (RFC 8830), "" when there is none
+	Layers   []string // RIDs of what is sent at once (RFC 8853), in the sender's order; nil: there is one encoding
 }
 
 // ParseDescription checks everything that Pion needs, because a description that Pion gives up on half-way leaves its
@@ -89,6 +90,7 @@ func (d *Description) addMedia(s *sdp.SessionDescription, m *sdp.MediaDescriptio
 	media.Rejected = m.MediaName.Port.Value == 0 && !bundleOnly
 	media.Sends, media.Receives = direction(s, m)
 	media.Stream = streamOf(m)
+	media.Layers = layersOf(m)
 	d.Media = append(d.Media, media)
 	if media.Rejected {
 		return nil
@@ -114,6 +116,16 @@ func (d *Description) addTransport(s *sdp.SessionDescription, m *sdp.MediaDescri
 		}
 		if err := CheckCandidate(control.Candidate{Candidate: a.Value}); err != nil {
 			return fmt.Errorf("%w: %w", ErrSDP, err)
+		}
+	}
+	return nil
+}
+
+// layers are the RIDs of an m-line.
+func (d *Description) layers(mid string) []string {
+	for _, m := range d.Media {
+		if m.MID == mid {
+			return m.Layers
 		}
 	}
 	return nil
@@ -182,7 +194,7 @@ func streamOf(m *sdp.MediaDescription) string {
 // text is what Pion gets of an offer or answer: what it needs and no more.
 func (d *Description) text(kind webrtc.SDPType) (string, error) {
 	if kind == webrtc.SDPTypeOffer {
-		withOneLayer(d.parsed)
+		withKnownLayers(d.parsed)
 		withOneFormatEach(d.parsed)
 	}
 	text, err := d.parsed.Marshal()
@@ -191,24 +203,6 @@ func (d *Description) text(kind webrtc.SDPType) (string, error) {
 	}
 	return string(text), nil
 }
-
-// withOneLayer leaves of an offer of several layers (RFC 8853) the first, because layers are not chosen between yet,
-// and packets of two layers must not be mixed into one track. Pion has to know the first one's rid, which the sender
-// may write into its packets.
-func withOneLayer(s *sdp.SessionDescription) {
-	for _, m := range s.MediaDescriptions {
-		first := true
-		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
-			keep := a.Key == "rid" && first
-			first = first && a.Key != "rid"
-			return a.Key == "simulcast" || a.Key == "rid" && !keep
-		})
-	}
-}
-
-// withoutLayers takes what Pion says about layers out of our own description: without it the sender sends its first
-// layer only (RFC 8853 section 5.3.2).
-func withoutLayers(text string) string { return withoutLines(text, "a=rid:", "a=simulcast:") }
 
 // WithoutCandidates is a description without its candidates, for those who trickle them.
 func WithoutCandidates(text string) string {
