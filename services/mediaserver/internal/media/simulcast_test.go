@@ -147,8 +147,8 @@ func (l *cameraLayer) frame() {
 	}
 }
 
-// viewer checks what a subscriber gets: that it is one stream without a seam, and how large its picture is.
-type viewer struct {
+// layerViewer checks what a subscriber gets: that it is one stream without a seam, and how large its picture is.
+type layerViewer struct {
 	*subscriber
 	anywhere bool // it may begin in the middle
 
@@ -161,11 +161,11 @@ type viewer struct {
 	faults  []error
 }
 
-func newViewer(
+func newLayerViewer(
 	t *testing.T, f *fixture, p *media.Pipeline, user control.UserID, id control.StreamID, maxLayer *int,
-) *viewer {
+) *layerViewer {
 	t.Helper()
-	v := &viewer{subscriber: prepareSubscriber(t)}
+	v := &layerViewer{subscriber: prepareSubscriber(t)}
 	v.subscriber.watch = v.watch
 	v.attach(f, p, user, listed(id, maxLayer))
 	return v
@@ -178,7 +178,7 @@ func listed(id control.StreamID, maxLayer *int) control.Subscriptions {
 }
 
 // watch puts packets in order: around a change of layer they leave on two goroutines.
-func (v *viewer) watch(p *rtp.Packet) {
+func (v *layerViewer) watch(p *rtp.Packet) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.early = append(v.early, p)
@@ -196,7 +196,7 @@ func (v *viewer) watch(p *rtp.Packet) {
 }
 
 // look needs v.mu.
-func (v *viewer) look(p *rtp.Packet) {
+func (v *layerViewer) look(p *rtp.Packet) {
 	d, ok := payload.ParseVP8(p.Payload)
 	switch {
 	case !ok:
@@ -218,11 +218,11 @@ func (v *viewer) look(p *rtp.Packet) {
 }
 
 // fault needs v.mu.
-func (v *viewer) fault(format string, values ...any) {
+func (v *layerViewer) fault(format string, values ...any) {
 	v.faults = append(v.faults, fmt.Errorf("after %d packets: %s", v.packets, fmt.Sprintf(format, values...)))
 }
 
-func (v *viewer) sees(width int) error {
+func (v *layerViewer) sees(width int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.faults) > 0 {
@@ -248,9 +248,9 @@ func TestSimulcast_EachGetsItsLayer(t *testing.T) {
 	f := newFixture(t)
 	p := f.pipeline(t)
 	_, id := published(t, p)
-	low, middle, all := 0, 1, newViewer(t, f, p, "all", id, nil)
-	ben, cleo := newViewer(t, f, p, "ben", id, &low), newViewer(t, f, p, "cleo", id, &middle)
-	for v, width := range map[*viewer]int{all: 640, ben: 160, cleo: 320} {
+	low, middle, all := 0, 1, newLayerViewer(t, f, p, "all", id, nil)
+	ben, cleo := newLayerViewer(t, f, p, "ben", id, &low), newLayerViewer(t, f, p, "cleo", id, &middle)
+	for v, width := range map[*layerViewer]int{all: 640, ben: 160, cleo: 320} {
 		testkit.Eventually(t, func() error { return v.sees(width) })
 	}
 	for _, step := range []struct{ layer, width int }{{2, 640}, {0, 160}, {1, 320}} {
@@ -262,7 +262,7 @@ func TestSimulcast_EachGetsItsLayer(t *testing.T) {
 	if got := ben.offerCount(); got != 1 {
 		t.Errorf("%d offers, want the first only", got)
 	}
-	for v, width := range map[*viewer]int{all: 640, cleo: 320} {
+	for v, width := range map[*layerViewer]int{all: 640, cleo: 320} {
 		if err := v.sees(width); err != nil {
 			t.Error(err)
 		}
@@ -274,7 +274,7 @@ func TestSimulcast_StoppedLayerIsReplaced(t *testing.T) {
 	f := newFixture(t)
 	p := f.pipeline(t)
 	c, id := published(t, p)
-	v := newViewer(t, f, p, "ben", id, nil)
+	v := newLayerViewer(t, f, p, "ben", id, nil)
 	testkit.Eventually(t, func() error { return v.sees(640) })
 	c.layers["f"].paused.Store(true)
 	testkit.Eventually(t, func() error { return v.sees(320) })
@@ -289,7 +289,7 @@ func TestSimulcast_PauseAndResume(t *testing.T) {
 	f := newFixture(t)
 	p := f.pipeline(t)
 	c, id := published(t, p)
-	v := newViewer(t, f, p, "ben", id, nil)
+	v := newLayerViewer(t, f, p, "ben", id, nil)
 	testkit.Eventually(t, func() error { return v.sees(640) })
 	if err := c.pub.endpoint.SetPaused(t.Context(), id, []string{control.KindVideo}); err != nil {
 		t.Fatal(err)
@@ -315,7 +315,7 @@ func TestSimulcast_ComesAndGoes(t *testing.T) {
 	single := pub.camera("cam", "")
 	id := pub.publish().Streams[0].ID
 	single.start()
-	v := &viewer{subscriber: prepareSubscriber(t), anywhere: true} // of what is not layered anything is passed on
+	v := &layerViewer{subscriber: prepareSubscriber(t), anywhere: true} // of what is not layered anything is passed on
 	v.subscriber.watch = v.watch
 	v.attach(f, p, "ben", listed(id, nil))
 	testkit.Eventually(t, func() error { return v.sees(640) })
