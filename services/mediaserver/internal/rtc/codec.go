@@ -57,6 +57,8 @@ func codec(mime string, clock uint32, channels uint16, line string, payload webr
 			{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
 			{Type: webrtc.TypeRTCPFBNACK},
 			{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
+			{Type: webrtc.TypeRTCPFBTransportCC},
+			{Type: webrtc.TypeRTCPFBGoogREMB},
 		}
 	}
 	return webrtc.RTPCodecParameters{
@@ -71,6 +73,7 @@ func codec(mime string, clock uint32, channels uint16, line string, payload webr
 type role struct {
 	engine   *webrtc.MediaEngine
 	registry *interceptor.Registry
+	sends    bool
 }
 
 // api makes one peer connection, whose media leaves by s.
@@ -90,13 +93,13 @@ func newPublishRole() (role, error) {
 		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	return role{engine, registry}, err
+	return role{engine, registry, false}, err
 }
 
 // newSubscribeRole only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
 func newSubscribeRole() (role, error) {
 	engine, err := newMediaEngine(false)
-	return role{engine, &interceptor.Registry{}}, err
+	return role{engine, &interceptor.Registry{}, true}, err
 }
 
 // newDuplexRole does both on one connection, for Kurento endpoints.
@@ -109,7 +112,7 @@ func newDuplexRole() (role, error) {
 		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	return role{engine, registry}, err
+	return role{engine, registry, true}, err
 }
 
 func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
@@ -135,6 +138,9 @@ func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
 	if err := registerExtension(engine, extensionAudioLevel, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
+	if err := registerExtension(engine, extensionTWCC, webrtc.RTPCodecTypeVideo); err != nil {
+		return nil, err
+	}
 	if !receiving {
 		return engine, nil
 	}
@@ -151,8 +157,8 @@ func retransmission(payload webrtc.PayloadType) webrtc.PayloadType {
 }
 
 func registerReceiving(engine *webrtc.MediaEngine) error {
+	engine.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, webrtc.RTPCodecTypeAudio)
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		engine.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, kind)
 		for _, uri := range []string{extensionMID, extensionTWCC} {
 			if err := registerExtension(engine, uri, kind); err != nil {
 				return err

@@ -89,7 +89,7 @@ func (p *DuplexPeer) answerKind(offer *Description, kind string, sink *Sink) err
 	if !media.Receives || !p.media.Sends {
 		return nil
 	}
-	if _, err := p.pc.AddTrack(localTrack{sink, p.writeRTCP, p.short}); err != nil {
+	if _, err := p.pc.AddTrack(p.track(sink)); err != nil {
 		return fmt.Errorf("add %s track: %w", kind, err)
 	}
 	return nil
@@ -119,7 +119,7 @@ func (p *DuplexPeer) Offer(ctx context.Context, kinds []string) (string, error) 
 		var err error
 		init := webrtc.RTPTransceiverInit{Direction: direction}
 		if p.media.Sends {
-			_, err = p.pc.AddTransceiverFromTrack(localTrack{p.media.Sinks[kind], p.writeRTCP, p.short}, init)
+			_, err = p.pc.AddTransceiverFromTrack(p.track(p.media.Sinks[kind]), init)
 		} else {
 			_, err = p.pc.AddTransceiverFromKind(webrtc.NewRTPCodecType(kind), init)
 		}

@@ -37,10 +37,11 @@ type Engine struct {
 
 	settings    webrtc.SettingEngine
 	patience    time.Duration // see path
-	encryptions *sync.Pool    // see shortcut
-	publish     role          // receives, with feedback to the sender
-	subscribe   role          // sends; no interceptors, since this package answers NACKs itself
-	duplex      role          // both
+	shapers     *shapers
+	encryptions *sync.Pool // see shortcut
+	publish     role       // receives, with feedback to the sender
+	subscribe   role       // sends; no interceptors, since this package answers NACKs itself
+	duplex      role       // both
 }
 
 // Open opens the sockets and makes the process's DTLS certificate. The caller closes the engine after its peers.
@@ -86,6 +87,7 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 			return nil, errors.Join(err, sockets.close())
 		}
 	}
+	e.shapers = startShapers()
 	return e, nil
 }
 
@@ -143,7 +145,10 @@ func orDefault(value, fallback time.Duration) time.Duration {
 func (e *Engine) UDPPort() int { return e.network.port }
 
 // Close closes the sockets.
-func (e *Engine) Close() error { return e.network.close() }
+func (e *Engine) Close() error {
+	e.shapers.stop()
+	return e.network.close()
+}
 
 // Traffic counts RTP over the life of an engine: headers and payload, without encryption and UDP.
 type Traffic struct {

@@ -33,6 +33,7 @@ type Handlers struct {
 	Channel   func(ChannelEvent)       // a data channel opened or closed
 	Pair      func(local, remote string)
 	DTLS      func(DTLSState)
+	Quality   func(Quality) // what is sent of videos with layers; not on a connection that only receives
 }
 
 // peer is what every peer connection has. Its methods are called by one goroutine at a time: the owner's.
@@ -40,6 +41,7 @@ type peer struct {
 	engine *Engine
 	path   *path
 	short  *shortcut
+	shaper *shaper // nil: it only receives
 	pc     *webrtc.PeerConnection
 	work   sync.WaitGroup // readers of tracks
 	ufrags []string       // of the remote description
@@ -48,8 +50,14 @@ type peer struct {
 func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 	p := &peer{engine: e, path: &path{patience: e.patience}}
 	p.short = &shortcut{path: p.path, buffers: e.encryptions}
-	pc, err := r.api(e.settings, p.short).NewPeerConnection(e.config)
+	settings := e.settings
+	if r.sends {
+		p.shaper = e.shapers.add(h.Quality)
+		settings.BufferFactory = p.shaper.newBuffer
+	}
+	pc, err := r.api(settings, p.short).NewPeerConnection(e.config)
 	if err != nil {
+		e.shapers.remove(p.shaper)
 		return nil, fmt.Errorf("new peer connection: %w", err)
 	}
 	if h.State != nil {
@@ -239,5 +247,6 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error { return p.pc.WriteRTCP(pa
 func (p *peer) close() {
 	// What goes wrong while closing has no consequence: the sockets are shared and stay open.
 	_ = guarded("close", p.pc.GracefulClose)
+	p.engine.shapers.remove(p.shaper)
 	p.work.Wait()
 }

@@ -3,7 +3,6 @@ package rtc
 import (
 	"errors"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -14,8 +13,15 @@ var errNoCommonCodec = errors.New("no codec in common")
 // localTrack shows a sink to Pion. Its methods are called by the connection it was added to.
 type localTrack struct {
 	*Sink
-	control func([]rtcp.Packet) error // sends RTCP on that connection
-	short   *shortcut
+	peer *peer
+}
+
+// track shows a sink to the connection, which from then on chooses the layer of a video.
+func (p *peer) track(sink *Sink) localTrack {
+	if sink.kind == control.KindVideo {
+		p.shaper.add(sink)
+	}
+	return localTrack{sink, p}
 }
 
 // ID implements webrtc.TrackLocal.
@@ -47,8 +53,9 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 		PayloadType:  uint8(chosen.PayloadType),
 		SSRC:         uint32(ctx.SSRC()),
 		AudioLevelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
-		Writer:       &outlet{via: t.short, pion: ctx.WriteStream()},
-		Control:      t.control,
+		Writer: t.peer.shaper.writer(
+			&outlet{via: t.peer.short, pion: ctx.WriteStream()}, extensionID(ctx.HeaderExtensions(), extensionTWCC)),
+		Control: t.peer.writeRTCP,
 	}
 	t.bind(out)
 	reader := ctx.RTCPReader()

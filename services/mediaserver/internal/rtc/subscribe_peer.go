@@ -101,11 +101,13 @@ func (p *SubscribePeer) SetTracks(tracks []Track) (change Change, err error) {
 func (p *SubscribePeer) addTrack(t Track) error {
 	sink := NewSink(t.Source.Kind(), string(t.Stream), control.NewID())
 	sink.wanted = t.Source.Codec()
-	sender, transceiver, err := p.addSender(localTrack{sink, p.writeRTCP, p.short})
+	sender, transceiver, err := p.addSender(p.track(sink))
 	if err != nil {
+		p.shaper.remove(sink)
 		return fmt.Errorf("add track: %w", err)
 	}
 	if err := transceiver.SetCodecPreferences(p.offered(t.Source.Kind(), sink.wanted)); err != nil {
+		p.shaper.remove(sink)
 		return errors.Join(fmt.Errorf("codec of track: %w", err), p.pc.RemoveTrack(sender))
 	}
 	sink.SetMaxLayer(t.maxLayer())
@@ -168,6 +170,7 @@ func (p *SubscribePeer) offered(kind string, wanted Codec) []webrtc.RTPCodecPara
 
 func (p *SubscribePeer) removeTrack(source *Source, out *outgoing) error {
 	delete(p.tracks, source)
+	p.shaper.remove(out.sink)
 	out.sink.Attach(nil)
 	err := p.pc.RemoveTrack(out.sender)
 	out.sink.reading.Wait()
