@@ -81,7 +81,7 @@ func newServer(
 		log: logger.With(logging.KeyServer, cfg.ID),
 	}
 	var err error
-	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity}
+	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity, Files: cfg.Media.Files}
 	s.media, err = media.NewServer(resources, s.log) //nolint:contextcheck // until Close
 	if err != nil {
 		return nil, err

@@ -53,6 +53,7 @@ type mediaConfig struct {
 	Loopback     bool          `env:"ORKESTRO_MEDIA_LOOPBACK" help:"Offer loopback addresses too; always so while LISTEN is one."`
 	ICELite      bool          `name:"ice-lite" env:"ORKESTRO_MEDIA_ICE_LITE" help:"ICE-lite, for a server with a public address."`
 	RTPPorts     string        `name:"rtp-ports" env:"ORKESTRO_MEDIA_RTP_PORTS" placeholder:"LOW-HIGH" help:"UDP ports of RtpEndpoints, two a stream; default: any free ones."`
+	Files        string        `env:"ORKESTRO_MEDIA_FILES" placeholder:"FOLDER" help:"Folder that RecorderEndpoints write to and PlayerEndpoints read from, for every client of the control protocol; none: no files."`
 	Disconnected time.Duration `default:"5s" env:"ORKESTRO_MEDIA_DISCONNECTED" help:"Silence after which a connection counts as disconnected."`
 	Failed       time.Duration `default:"25s" env:"ORKESTRO_MEDIA_FAILED" help:"Time after which a disconnected connection has failed."`
 }

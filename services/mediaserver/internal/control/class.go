@@ -66,6 +66,10 @@ func newClasses(r *registry) classes {
 			baseRTPEndpoint(r), webRTCEndpoint(r)),
 		"kurento.RtpEndpoint": newClass(createRTPEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
 			baseRTPEndpoint(r), rtpEndpoint()),
+		"kurento.RecorderEndpoint": newClass(createRecorderEndpoint(r), mediaObject(), mediaElement(r), uriEndpoint(),
+			recorderEndpoint()),
+		"kurento.PlayerEndpoint": newClass(createPlayerEndpoint(r), mediaObject(), mediaElement(r), uriEndpoint(),
+			playerEndpoint()),
 		"kurento.PassThrough": newClass(createIn(r, (*media.Pipeline).NewPassThrough), mediaObject(), mediaElement(r)),
 		"kurento.HubPort":     newClass(createHubPort(r), mediaObject(), mediaElement(r)),
 		"kurento.Dispatcher":  newClass(createIn(r, (*media.Pipeline).NewDispatcher), mediaObject(), hub(), dispatcher(r)),
@@ -116,7 +120,7 @@ func (c classes) find(name string) (string, class, error) {
 		return "", class{}, errorf(codeConstructorNotFound, "type '%s' has no constructor", name)
 	case slices.Contains(absentTypes(), short):
 		return "", class{}, errorf(codeNotAvailable, "type '%s' is not available: "+
-			"this server forwards media and does not decode, mix, record or play it", name)
+			"this server forwards media and does not decode it", name)
 	default:
 		return "", class{}, errorf(codeTypeNotFound, "type '%s' not found", name)
 	}
@@ -133,7 +137,7 @@ func abstractTypes() []string {
 // absentTypes are the types of the protocol that this server does not provide.
 func absentTypes() []string {
 	return []string{
-		"PlayerEndpoint", "RecorderEndpoint", "HttpPostEndpoint", "Composite",
+		"HttpPostEndpoint", "Composite",
 		"AlphaBlending", "GStreamerFilter", "FaceOverlayFilter",
 		"ImageOverlayFilter", "ZBarFilter",
 	}

@@ -101,7 +101,7 @@ func TestObject_Refusals(t *testing.T) {
 		{40101, "invoke", invoke("none", "getName", nil)},
 		{40101, "subscribe", object{"object": "none", "type": "Error"}},
 		{40108, "create", object{"type": "Composite", "constructorParams": object{"mediaPipeline": pipeline}}},
-		{40108, "create", object{"type": "kurento.RecorderEndpoint"}},
+		{40108, "create", object{"type": "kurento.HttpPostEndpoint"}},
 		{40100, "create", object{"type": "Teapot"}},
 		{40104, "create", object{"type": "MediaElement"}},
 		{40104, "create", object{"type": "ServerManager"}},

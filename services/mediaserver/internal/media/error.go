@@ -8,10 +8,12 @@ import (
 
 // Codes of the Kurento Protocol that this package answers with, besides those in mediaapi.
 const (
+	codeUnexpected             mediaapi.ErrorCode = 40003
 	codeConnect                mediaapi.ErrorCode = 40004
 	codeUnsupportedMediaType   mediaapi.ErrorCode = 40005
 	codeNotEnoughResources                        = mediaapi.CodeNotEnoughResources
 	codeIllegalParam           mediaapi.ErrorCode = 40107
+	codeNotAvailable           mediaapi.ErrorCode = 40108
 	codeOperationNotSupported  mediaapi.ErrorCode = 40111
 	codeNoLocalSDP             mediaapi.ErrorCode = 40202
 	codeNoRemoteSDP            mediaapi.ErrorCode = 40203
@@ -19,6 +21,8 @@ const (
 	codeAlreadyNegotiated      mediaapi.ErrorCode = 40208
 	codeAnswerAlreadyProcessed mediaapi.ErrorCode = 40210
 	codeGatherCandidates       mediaapi.ErrorCode = 40400
+	codeFileNotFound           mediaapi.ErrorCode = 40600
+	codeSeekFail               mediaapi.ErrorCode = 40700
 )
 
 // Error is a refusal with a code of the Kurento Protocol. The object stays usable.

@@ -26,6 +26,11 @@ const (
 	EventDtlsConnectionStateChange = "DtlsConnectionStateChange"
 	EventDataChannelOpened         = "DataChannelOpened"
 	EventDataChannelClosed         = "DataChannelClosed"
+	EventURIEndpointStateChanged   = "UriEndpointStateChanged"
+	EventEndOfStream               = "EndOfStream"
+	EventRecording                 = "Recording"
+	EventPaused                    = "Paused"
+	EventStopped                   = "Stopped"
 	EventOfferCreated              = "OfferCreated"         // orkestro.SubscribeEndpoint
 	EventEndpointStateChanged      = "EndpointStateChanged" // both orkestro endpoints
 	EventQualityChanged            = "QualityChanged"       // orkestro.SubscribeEndpoint
@@ -128,6 +133,11 @@ type DTLSState struct {
 // DataChannelChange is the data of [EventDataChannelOpened] and [EventDataChannelClosed].
 type DataChannelChange struct {
 	ChannelID int `json:"channelId"`
+}
+
+// URIEndpointState is the data of [EventURIEndpointStateChanged]; State is STOP, START or PAUSE.
+type URIEndpointState struct {
+	State string `json:"state"`
 }
 
 // OfferCreated is the data of [EventOfferCreated]; Seq counts the endpoint's offers from 1.

@@ -2,6 +2,7 @@ package media
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -146,6 +147,42 @@ func (g *graph) settleLocked(changed input) {
 			}
 		}
 	}
+}
+
+// fed are the elements that send to the outside what comes from one, each once.
+func (g *graph) fed(origin *Element) []*Element {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	found := map[*Element]bool{}
+	for _, kind := range allMediaTypes() {
+		seen := map[input]bool{}
+		todo := origin.sinksLocked(kind)
+		for len(todo) > 0 {
+			in := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if seen[in] {
+				continue
+			}
+			seen[in] = true
+			if !in.sink.wiring.relay {
+				found[in.sink] = true
+			}
+			for outlet := range in.sink.wiring.outlets[kind] {
+				todo = append(todo, outlet.sinksLocked(kind)...)
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
+}
+
+// sinksLocked are the inputs of a kind that an element is connected to. It needs the lock of the graph.
+func (e *Element) sinksLocked(kind MediaType) (sinks []input) {
+	for in := range e.wiring.sinks {
+		if in.kind == kind {
+			sinks = append(sinks, in)
+		}
+	}
+	return sinks
 }
 
 // originLocked is the element where what enters an input comes from: nil when nothing does, as from relays that are

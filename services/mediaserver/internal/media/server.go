@@ -2,6 +2,7 @@ package media
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -21,6 +22,8 @@ type Config struct {
 	Network rtc.NetworkConfig
 	// Capacity is how many sessions of the fleet may have a pipeline here; 0: no limit.
 	Capacity int
+	// Files is the folder that recorders write to and players read from; "": there are neither.
+	Files string
 }
 
 // Server is the registry of all live objects of the process. Safe for concurrent use.
@@ -29,6 +32,7 @@ type Server struct {
 	flows    *flows
 	speakers *speakers
 	capacity int
+	files    *files
 	log      *slog.Logger
 
 	listener atomic.Pointer[func(Event)]
@@ -52,11 +56,16 @@ func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the media network (--media-udp, --media-tcp): %w", err)
 	}
+	files, err := openFiles(cfg.Files)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the folder of media files (--media-files): %w", err), engine.Close())
+	}
 	return &Server{
 		engine:    engine,
 		flows:     startFlows(),
 		speakers:  startSpeakers(),
 		capacity:  cfg.Capacity,
+		files:     files,
 		log:       logger,
 		objects:   map[string]Object{},
 		bySession: map[sessionEpoch]*Pipeline{},
@@ -73,7 +82,7 @@ func (s *Server) Close() error {
 	}
 	s.flows.stop()
 	s.speakers.stop()
-	return s.engine.Close()
+	return errors.Join(s.engine.Close(), s.files.close())
 }
 
 // Disconnect closes the sockets under everything that is there, as the death of the process would: clients hear nothing

@@ -55,6 +55,31 @@ func (t Track) Playable() bool {
 	}
 }
 
+// Video says whether the track has pictures.
+func (t Track) Video() bool { return t.Codec != Opus }
+
+// ClockRate is that of the track's RTP timestamps, in Hz.
+func (t Track) ClockRate() uint32 {
+	if t.Video() {
+		return videoClock
+	}
+	return opusClock
+}
+
+// Format is the track's format as SDP has it (the line fmtp), for codecs that come in several.
+func (t Track) Format() string {
+	switch {
+	case t.Codec == VP9:
+		return "profile-id=0"
+	case t.Codec == H264 && len(t.Sets) > 0 && len(t.Sets[0]) > 3:
+		return fmt.Sprintf("packetization-mode=1;profile-level-id=%x", t.Sets[0][1:4])
+	case t.Codec == H264:
+		return "packetization-mode=1;profile-level-id=42e01f"
+	default:
+		return ""
+	}
+}
+
 // Sample is one frame: H264 with a length of four bytes before each unit, AV1 as OBUs with their sizes.
 type Sample struct {
 	Track    int           // index of the track

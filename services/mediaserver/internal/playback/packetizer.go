@@ -24,7 +24,7 @@ type packetizer struct {
 }
 
 func newPacketizer(t Track) *packetizer {
-	p := &packetizer{track: t, clock: videoClock, base: rand.Uint32()}
+	p := &packetizer{track: t, clock: int64(t.ClockRate()), base: rand.Uint32()}
 	p.header = rtp.Header{Version: 2, SSRC: rand.Uint32(), SequenceNumber: uint16(rand.Uint32())}
 	switch t.Codec {
 	case VP8:
@@ -36,7 +36,7 @@ func newPacketizer(t Track) *packetizer {
 	case H264:
 		p.pay = &codecs.H264Payloader{}
 	default:
-		p.pay, p.clock = &codecs.OpusPayloader{}, opusClock
+		p.pay = &codecs.OpusPayloader{}
 	}
 	return p
 }
@@ -61,7 +61,7 @@ func (p *packetizer) packets(s Sample, at time.Duration, write func([]byte)) {
 	payloads := p.pay.Payload(maxPayloadBytes, data)
 	p.header.Timestamp = p.timestamp(at)
 	for i, payload := range payloads {
-		p.header.Marker = p.clock == videoClock && i == len(payloads)-1
+		p.header.Marker = p.track.Video() && i == len(payloads)-1
 		p.header.SequenceNumber++
 		packet := rtp.Packet{Header: p.header, Payload: payload}
 		if raw, err := packet.Marshal(); err == nil { // the header has nothing that cannot be encoded

@@ -50,7 +50,7 @@ type feeding struct {
 	reported time.Time
 }
 
-// Play begins to send media, which the player closes, to one feed a track. ended is told, by the player's goroutine, when
+// Play begins to send media, which the player closes, to one feed a track; nil leaves a track out. ended is told, by the player's goroutine, when
 // nothing more comes by itself: nil at the end of the file. It must not call the player.
 func Play(media *Media, feeds []Feed, ended func(error)) *Player {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -58,7 +58,7 @@ func Play(media *Media, feeds []Feed, ended func(error)) *Player {
 		media: media, ended: ended, commands: make(chan func()), cancel: cancel, done: make(chan struct{}), fresh: true,
 	}
 	for i, t := range media.Tracks() {
-		p.feeds = append(p.feeds, &feeding{packetizer: newPacketizer(t), feed: feeds[i], waiting: t.Codec != Opus})
+		p.feeds = append(p.feeds, &feeding{packetizer: newPacketizer(t), feed: feeds[i], waiting: t.Video()})
 	}
 	go p.run(ctx)
 	return p
@@ -87,7 +87,7 @@ func (p *Player) Seek(to time.Duration) error {
 		p.next, p.fresh = nil, true
 		p.position.Store(int64(to))
 		for _, f := range p.feeds {
-			f.waiting = f.track.Codec != Opus
+			f.waiting = f.track.Video()
 		}
 	})
 	return err
@@ -182,7 +182,7 @@ func (p *Player) begin(t time.Duration, now time.Time) {
 func (p *Player) send(s Sample) bool {
 	p.position.Store(int64(s.Time))
 	f := p.feeds[s.Track]
-	if f.waiting && !s.Keyframe {
+	if f.feed == nil || f.waiting && !s.Keyframe {
 		return true
 	}
 	f.waiting = false

@@ -23,8 +23,8 @@ type clock struct {
 	shift  time.Duration
 	target time.Duration // of shift
 
-	reported bool
-	ahead    time.Duration // of the sender's time of day
+	reported   uint32 // the timestamp of the last report, and what time of day it was then; zero: none
+	reportTime time.Time
 }
 
 // time is that of a frame that came at at.
@@ -44,7 +44,7 @@ func (c *clock) time(timestamp uint32, at time.Time) time.Time {
 }
 
 func (c *clock) set(timestamp uint32, at time.Time) {
-	c.anchor, c.first, c.last, c.shift, c.target, c.reported = at, timestamp, 0, 0, 0, false
+	c.anchor, c.first, c.last, c.shift, c.target = at, timestamp, 0, 0, 0
 }
 
 // slew brings the shift nearer to what it should be, never so fast that time goes backwards.
@@ -61,25 +61,29 @@ func (c *clock) span(ticks int64) time.Duration {
 // report takes what a sender report says: what time of day it was at the sender when the frame with a timestamp was
 // recorded.
 func (c *clock) report(timestamp uint32, wall time.Time) {
-	if c.anchor.IsZero() {
-		return
+	c.reported, c.reportTime = timestamp, wall
+}
+
+// ahead is how much later it was here than at the sender; known is false without a report.
+func (c *clock) ahead() (ahead time.Duration, known bool) {
+	if c.anchor.IsZero() || c.reportTime.IsZero() {
+		return 0, false
 	}
-	ticks := c.last + int64(int32(timestamp-c.first-uint32(c.last)))
-	c.reported, c.ahead = true, c.anchor.Add(c.span(ticks)).Sub(wall)
+	ticks := c.last + int64(int32(c.reported-c.first-uint32(c.last)))
+	return c.anchor.Add(c.span(ticks) + c.shift).Sub(c.reportTime), true
 }
 
 // follow has c run in step with another clock. At once is for what nobody has seen yet.
 func (c *clock) follow(other *clock, atOnce bool) {
-	if !c.reported || !other.reported {
+	own, known := c.ahead()
+	others, bothKnown := other.ahead()
+	skew := others - own
+	if !known || !bothKnown || skew > maxSkew || skew < -maxSkew {
 		return
 	}
-	skew := other.ahead + other.shift - c.ahead
-	if skew > maxSkew || skew < -maxSkew {
-		return
-	}
-	c.target = skew
+	c.target = c.shift + skew
 	if atOnce {
-		c.shift = skew
+		c.shift = c.target
 	}
 }
 

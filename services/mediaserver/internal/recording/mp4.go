@@ -30,10 +30,10 @@ type mp4Track struct {
 	last    uint32 // how long the latest sample lasted, in ticks
 }
 
-// Clocks of the tracks, in Hz: those of RTP, so that times are exact.
+// Clocks of the tracks, in Hz: those of RTP, so that times in MP4 are exact.
 const (
-	videoClock = 90000
-	audioClock = 48000
+	VideoClock = 90000
+	AudioClock = 48000
 )
 
 func newMP4(out output) *mp4Muxer { return &mp4Muxer{out: out} }
@@ -63,13 +63,13 @@ func (m *mp4Muxer) begin(tracks []Track) error {
 func mp4Codec(t Track) (uint32, codecs.Codec, error) {
 	switch {
 	case t.Codec == H264 && len(t.Sets) == 2:
-		return videoClock, &codecs.H264{SPS: t.Sets[0], PPS: t.Sets[1]}, nil
+		return VideoClock, &codecs.H264{SPS: t.Sets[0], PPS: t.Sets[1]}, nil
 	case t.Codec == AV1 && len(t.Sets) == 1:
-		return videoClock, &codecs.AV1{SequenceHeader: t.Sets[0]}, nil
+		return VideoClock, &codecs.AV1{SequenceHeader: t.Sets[0]}, nil
 	case t.Codec == VP9:
-		return videoClock, &codecs.VP9{Width: t.Width, Height: t.Height, BitDepth: 8, ChromaSubsampling: 1}, nil
+		return VideoClock, &codecs.VP9{Width: t.Width, Height: t.Height, BitDepth: 8, ChromaSubsampling: 1}, nil
 	case t.Codec == Opus:
-		return audioClock, &codecs.Opus{ChannelCount: t.Channels}, nil
+		return AudioClock, &codecs.Opus{ChannelCount: t.Channels}, nil
 	default:
 		return 0, nil, fmt.Errorf("%w: %s", ErrCodec, t.Codec)
 	}

@@ -33,14 +33,18 @@ func ParseProfile(name string) (Profile, error) {
 	return p, nil
 }
 
-// Takes says whether a codec can be in such a file.
-func (p Profile) Takes(codec string) bool {
+// Codec is the name of a codec, however it is spelt, if such a file can have it.
+func (p Profile) Codec(mime string) (codec string, ok bool) {
 	codecs := map[string][]string{
 		"WEBM": {VP8, VP9, AV1, Opus},
 		"MKV":  {VP8, VP9, AV1, H264, Opus},
 		"MP4":  {VP9, AV1, H264, Opus},
+	}[p.container]
+	i := slices.IndexFunc(codecs, func(c string) bool { return strings.EqualFold(c, mime) })
+	if i < 0 || (codecs[i] == Opus && !p.Audio) || (codecs[i] != Opus && !p.Video) {
+		return "", false
 	}
-	return slices.ContainsFunc(codecs[p.container], func(c string) bool { return strings.EqualFold(c, codec) })
+	return codecs[i], true
 }
 
 func (p Profile) muxer(out output) muxer {

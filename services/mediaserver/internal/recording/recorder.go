@@ -3,13 +3,10 @@ package recording
 import (
 	"errors"
 	"io"
-	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
 
@@ -41,10 +38,11 @@ type Config struct {
 	Profile Profile
 	// RequestKeyframe asks the source of the video for a keyframe. It must not wait.
 	RequestKeyframe func()
+	// Begun is told when something is in the file. It is called as Failed is.
+	Begun func()
 	// Failed is told, once each, what could not be recorded. It is called by the recorder's goroutine and must not call
 	// the recorder.
 	Failed func(error)
-	Log    *slog.Logger
 }
 
 // Recorder writes one file. Its tracks take packets without waiting; a goroutine, which ends with [Recorder.Stop], puts
@@ -86,7 +84,7 @@ func Record(file File, cfg Config) *Recorder {
 	return r
 }
 
-// Audio and Video are the tracks. What a profile leaves out takes no codec.
+// Audio is the track with the sound.
 func (r *Recorder) Audio() *Input { return r.input[audio] }
 
 // Video is the track with the pictures.
@@ -177,17 +175,20 @@ func (r *Recorder) finish() {
 }
 
 func (r *Recorder) begin(tracks []Track) error {
-	if err := r.mux.begin(tracks); err != nil {
-		return err
+	err := r.mux.begin(tracks)
+	if err == nil {
+		r.file.keep()
+		r.cfg.Begun()
 	}
-	return r.file.keep()
+	return err
 }
 
 func (r *Recorder) write(samples []Sample) error {
-	if err := r.mux.fragment(samples); err != nil {
-		return err
+	err := r.mux.fragment(samples)
+	if err == nil {
+		r.file.keep()
 	}
-	return r.file.keep()
+	return err
 }
 
 // check ends the recording at an error; what is whole in the file stays.
@@ -223,15 +224,14 @@ func (g *guarded) Write(data []byte) (int, error) {
 	return n, err
 }
 
-func (g *guarded) keep() error { g.whole = g.size; return nil }
+func (g *guarded) keep() { g.whole = g.size }
 
 func (g *guarded) rollBack() error { return g.Truncate(g.whole) }
 
-// Input is one track of a recorder. It is what an rtc.Output writes to.
+// Input is one track of a recorder.
 type Input struct {
 	recorder *Recorder
 	track    int
-	codec    atomic.Pointer[string]
 
 	// Owned by the recorder's goroutine.
 	order  *order
@@ -240,51 +240,30 @@ type Input struct {
 
 func newInput(r *Recorder, track int) *Input {
 	in := &Input{recorder: r, track: track}
-	in.order = &order{free: r.packets.free}
 	in.frames = newFrames(in.emit, in.starved)
+	in.restart()
 	return in
 }
 
-// ClockRate is that of the timestamps, in Hz.
-func (in *Input) ClockRate() uint32 { return in.recorder.line.clocks[in.track].rate }
-
-// Takes says whether a codec can be recorded, and expects packets of it if so. It does not wait.
-func (in *Input) Takes(codec string) bool {
-	for _, known := range []string{VP8, VP9, AV1, H264, Opus} {
-		if strings.EqualFold(known, codec) && in.recorder.cfg.Profile.Takes(known) &&
-			in.recorder.line.wanted[in.track] && (known == Opus) == (in.track == audio) {
-			in.codec.Store(&known)
-			return true
-		}
+// Write takes one packet of a codec that the profile has, under that name. It never waits, and keeps nothing of its
+// parameters: what finds the queue full is lost. It reports whether the packet was taken.
+func (in *Input) Write(codec string, header *rtp.Header, payload []byte) bool {
+	r := in.recorder
+	if r.paused.Load() || len(payload) > maxPacketBytes {
+		return false
 	}
-	return false
+	p := r.packets.take(codec, header, payload, time.Now())
+	if !r.offer(func() { in.order.push(p, in.frames.push) }) {
+		r.packets.free(p)
+		return false
+	}
+	return true
 }
 
-// WriteRTP takes one packet. It never waits: what finds the queue full is lost.
-func (in *Input) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
-	codec := in.codec.Load()
-	if in.recorder.paused.Load() || codec == nil || len(payload) > maxPacketBytes {
-		return 0, nil
-	}
-	p := in.recorder.packets.take(*codec, header, payload, time.Now())
-	if !in.recorder.offer(func() { in.push(p) }) {
-		in.recorder.packets.free(p)
-		return 0, nil
-	}
-	return header.MarshalSize() + len(payload), nil
+// Report takes what a sender report says: what time of day, in the format of NTP, a timestamp stands for.
+func (in *Input) Report(ntp uint64, timestamp uint32) {
+	in.recorder.offer(func() { in.recorder.line.report(in.track, timestamp, ntpTime(ntp)) })
 }
-
-// Reports takes the sender reports among RTCP packets.
-func (in *Input) Reports(list []rtcp.Packet) error {
-	for _, p := range list {
-		if report, ok := p.(*rtcp.SenderReport); ok {
-			in.recorder.offer(func() { in.recorder.line.report(in.track, report.RTPTime, ntpTime(report.NTPTime)) })
-		}
-	}
-	return nil
-}
-
-func (in *Input) push(p *packet) { in.order.push(p, in.frames.push) }
 
 func (in *Input) flush() { in.order.flush(in.frames.push) }
 

@@ -3,7 +3,6 @@ package recording_test
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/orkestro/orkestro/services/mediaserver/internal/playback"
@@ -23,6 +21,7 @@ import (
 // wire brings the packets of a player to a track of a recorder. What spoil says is lost.
 type wire struct {
 	input *recording.Input
+	codec string
 	spoil func(*rtp.Packet) bool
 }
 
@@ -33,15 +32,13 @@ func (w *wire) Write(packet []byte, _ time.Time) bool {
 		return false
 	}
 	if w.spoil == nil || !w.spoil(&p) {
-		_, _ = w.input.WriteRTP(&p.Header, p.Payload)
+		w.input.Write(w.codec, &p.Header, p.Payload)
 	}
 	return true
 }
 
 // Report implements playback.Feed.
-func (w *wire) Report(ntp uint64, timestamp uint32) {
-	w.input.Reports([]rtcp.Packet{&rtcp.SenderReport{NTPTime: ntp, RTPTime: timestamp}})
-}
+func (w *wire) Report(ntp uint64, timestamp uint32) { w.input.Report(ntp, timestamp) }
 
 // clip is one of the files of package playback.
 func clip(name string) string { return filepath.Join("..", "playback", "testdata", name) }
@@ -85,7 +82,8 @@ func samples(t testing.TB, path string) map[string][]playback.Sample {
 // tape is a recording in a test.
 type tape struct {
 	*recording.Recorder
-	path string
+	path    string
+	profile recording.Profile
 
 	mu     sync.Mutex
 	failed []error
@@ -108,9 +106,9 @@ func newTapeOn(t testing.TB, profile string, file recording.File, path string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	tp := &tape{path: path}
+	tp := &tape{path: path, profile: parsed}
 	tp.Recorder = recording.Record(file, recording.Config{
-		Profile: parsed, Log: slog.New(slog.DiscardHandler),
+		Profile: parsed, Begun: func() {},
 		RequestKeyframe: func() { tp.mu.Lock(); tp.asked++; tp.mu.Unlock() },
 		Failed:          func(err error) { tp.mu.Lock(); tp.failed = append(tp.failed, err); tp.mu.Unlock() },
 	})
@@ -141,11 +139,13 @@ func (tp *tape) start(
 	media := openFile(t, clip(name))
 	var feeds []playback.Feed
 	for _, track := range media.Tracks() {
-		w := &wire{input: tp.Video()}
+		w := &wire{input: tp.Video(), codec: track.Codec}
 		if track.Codec == playback.Opus {
 			w.input = tp.Audio()
 		}
-		w.input.Takes(track.Codec)
+		if _, wanted := tp.profile.Codec(track.Codec); !wanted {
+			w.spoil = func(*rtp.Packet) bool { return true }
+		}
 		for _, do := range change {
 			do(track.Codec, w)
 		}

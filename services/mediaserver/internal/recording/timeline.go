@@ -63,7 +63,7 @@ const (
 
 func newTimeline(p Profile) *timeline {
 	l := &timeline{wanted: [tracks]bool{audio: p.Audio, video: p.Video}}
-	l.clocks = [tracks]clock{audio: {rate: audioClock}, video: {rate: videoClock}}
+	l.clocks = [tracks]clock{audio: {rate: AudioClock}, video: {rate: VideoClock}}
 	l.last = [tracks]time.Duration{-1, -1}
 	return l
 }
@@ -71,7 +71,9 @@ func newTimeline(p Profile) *timeline {
 // report takes what a sender report of a track says. Pictures follow the sound, where a jump would be heard.
 func (l *timeline) report(track int, timestamp uint32, wall time.Time) {
 	l.clocks[track].report(timestamp, wall)
-	l.clocks[video].follow(&l.clocks[audio], l.state == gathering)
+	if l.state != gathering {
+		l.clocks[video].follow(&l.clocks[audio], false)
+	}
 }
 
 // starving notes that packets of a track come, though no whole frame.
@@ -138,7 +140,8 @@ func (l *timeline) start() error {
 	}
 	early := l.early
 	l.early = nil
-	for i := range early { // the clocks may have been set since
+	l.clocks[video].follow(&l.clocks[audio], true)
+	for i := range early {
 		early[i].when = l.clocks[early[i].track].time(early[i].timestamp, early[i].at)
 	}
 	if len(list) == 0 {
