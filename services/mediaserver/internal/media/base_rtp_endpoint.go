@@ -41,15 +41,21 @@ type baseRTPEndpoint struct {
 	mu            sync.Mutex
 	local, remote string // descriptions
 	connection    string
+	limits        Limits
 }
 
-// watch tells when media is seen or ceases. It is called once, before anybody sees the endpoint.
-func (e *baseRTPEndpoint) watch() {
+// watch tells when media is seen or ceases, and keeps to the limits; limitSender, which may be nil, does what is to be
+// done about the remote side. It is called once, before anybody sees the endpoint.
+func (e *baseRTPEndpoint) watch(limitSender func()) {
 	e.media, e.connection = disconnected, disconnected
 	e.flow.told = func() {
 		if now := e.MediaState(); now != e.media {
 			e.server.emit(e.owner, EventMediaStateChanged, StateChange{OldState: e.media, NewState: now})
 			e.media = now
+		}
+		e.limitLayer()
+		if limitSender != nil {
+			limitSender()
 		}
 	}
 }

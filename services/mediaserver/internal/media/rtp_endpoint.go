@@ -42,7 +42,7 @@ func (p *Pipeline) NewRTPEndpoint(params RTPEndpointParams) (*RTPEndpoint, error
 	e := &RTPEndpoint{params: params}
 	e.base = newBase(p.server, p, rtpClass())
 	e.Element = newElement(e, p)
-	e.watch()
+	e.watch(nil)
 	for kind, name := range map[MediaType]string{Audio: control.KindAudio, Video: control.KindVideo} {
 		e.outputs[kind] = p.server.engine.NewSource(name)
 		e.inputs[kind] = rtc.NewSink(name, "kurento", name)
@@ -51,10 +51,13 @@ func (p *Pipeline) NewRTPEndpoint(params RTPEndpointParams) (*RTPEndpoint, error
 }
 
 func (e *RTPEndpoint) newPeer() (*rtc.RTPPeer, error) {
+	limits := e.Limits()
 	peer, err := e.server.engine.NewRTPPeer(rtc.DuplexMedia{
 		Sources: map[string]*rtc.Source{control.KindAudio: e.outputs[Audio], control.KindVideo: e.outputs[Video]},
 		Sinks:   map[string]*rtc.Sink{control.KindAudio: e.inputs[Audio], control.KindVideo: e.inputs[Video]},
-	}, rtc.RTPConfig{Key: e.params.Key, IPv6: e.params.IPv6})
+	}, rtc.RTPConfig{
+		Key: e.params.Key, IPv6: e.params.IPv6, Audio: limits.MaxAudioRecv, Video: limits.MaxVideoRecv,
+	})
 	if err != nil {
 		return nil, errorf(codeNotEnoughResources, "%v", err)
 	}

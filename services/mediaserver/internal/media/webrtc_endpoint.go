@@ -18,6 +18,7 @@ func webRTCClass() class {
 // WebRTCEndpointParams are the constructor parameters of a WebRtcEndpoint.
 type WebRTCEndpointParams struct {
 	RecvOnly, SendOnly, UseDataChannels bool
+	RSA                                 bool // an RSA certificate instead of the process's ECDSA one
 }
 
 // WebRTCEndpoint is the WebRtcEndpoint of the Kurento Protocol: one negotiation, at most one audio and one video track
@@ -44,6 +45,7 @@ type webRTCView struct {
 	mu        sync.Mutex
 	ice, dtls string
 	pair      *CandidatePair
+	settings  ICESettings
 }
 
 func newWebRTCEndpoint(p *Pipeline, params WebRTCEndpointParams) *WebRTCEndpoint {
@@ -51,7 +53,7 @@ func newWebRTCEndpoint(p *Pipeline, params WebRTCEndpointParams) *WebRTCEndpoint
 	e.base = newBase(p.server, p, webRTCClass())
 	e.view.ice, e.view.dtls = "GATHERING", "NEW"
 	e.Element = newElement(e, p)
-	e.watch()
+	e.watch(e.limitSender)
 	for kind, name := range map[MediaType]string{Audio: control.KindAudio, Video: control.KindVideo} {
 		e.outputs[kind] = p.server.engine.NewSource(name)
 		e.inputs[kind] = rtc.NewSink(name, "kurento", name)
@@ -69,6 +71,7 @@ func (e *WebRTCEndpoint) newPeer() error {
 		Sinks:   map[string]*rtc.Sink{control.KindAudio: e.inputs[Audio], control.KindVideo: e.inputs[Video]},
 		Sends:   !e.params.RecvOnly,
 		Receive: !e.params.SendOnly,
+		RSA:     e.params.RSA,
 	}
 	if e.params.UseDataChannels {
 		media.Hub = e.messages
@@ -110,7 +113,7 @@ func (e *WebRTCEndpoint) processOffer(ctx context.Context, offer string) (string
 		e.abandon()
 		return "", errorf(mediaapi.CodeSDPProcessOffer, "%v", err)
 	}
-	answer = rtc.WithoutCandidates(answer)
+	answer = e.withLimits(rtc.WithoutCandidates(answer))
 	e.answered = true
 	e.describe(answer, offer)
 	e.early = e.peer.AddCandidates(e.early)
@@ -152,7 +155,7 @@ func (e *WebRTCEndpoint) generateOffer(ctx context.Context, audio, video bool) (
 		e.abandon()
 		return "", errorf(codeGenerateOffer, "%v", err)
 	}
-	offer = rtc.WithoutCandidates(offer)
+	offer = e.withLimits(rtc.WithoutCandidates(offer))
 	e.offered = true
 	e.describe(offer, "")
 	return offer, nil
@@ -260,6 +263,38 @@ func (e *WebRTCEndpoint) CloseDataChannel(ctx context.Context, id int) error {
 		}
 		return nil
 	})
+}
+
+func (e *WebRTCEndpoint) withLimits(description string) string {
+	limits := e.Limits()
+	return rtc.WithBandwidth(description, limits.MaxAudioRecv, limits.MaxVideoRecv)
+}
+
+// limitSender is called every second or so.
+func (e *WebRTCEndpoint) limitSender() {
+	limit := e.Limits().MaxVideoRecv
+	if limit == 0 || !e.received(Video) {
+		return
+	}
+	e.queue.post(func() {
+		if e.peer != nil {
+			e.peer.LimitSender(limit)
+		}
+	})
+}
+
+// ConnectionStats are those of the transport; the zero value before the negotiation.
+func (e *WebRTCEndpoint) ConnectionStats(ctx context.Context) (stats rtc.ConnectionStats, err error) {
+	err = e.queue.call(ctx, e.id, func() error {
+		if e.peer != nil {
+			stats = e.peer.Stats()
+		}
+		return nil
+	})
+	if err != nil {
+		return rtc.ConnectionStats{}, err
+	}
+	return stats, nil
 }
 
 func (e *WebRTCEndpoint) close() {

@@ -64,12 +64,13 @@ func (e *WebRTCEndpoint) candidateFound(c *control.Candidate) {
 		}
 		return
 	}
-	if indexOf(e.held, *c) >= 0 {
+	told, ok := e.ICESettings().apply(*c)
+	if !ok || indexOf(e.held, told) >= 0 {
 		return
 	}
-	e.held = append(e.held, *c)
+	e.held = append(e.held, told)
 	if e.gathering {
-		e.emitCandidate(*c)
+		e.emitCandidate(told)
 	}
 }
 

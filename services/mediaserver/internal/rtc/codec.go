@@ -74,6 +74,8 @@ type role struct {
 	engine   *webrtc.MediaEngine
 	registry *interceptor.Registry
 	sends    bool
+	// certificates take the place of the engine's, nil: they do not.
+	certificates []webrtc.Certificate
 }
 
 // api makes one peer connection, whose media leaves by s.
@@ -93,13 +95,13 @@ func newPublishRole() (role, error) {
 		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	return role{engine, registry, false}, err
+	return role{engine: engine, registry: registry, sends: false}, err
 }
 
 // newSubscribeRole only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
 func newSubscribeRole() (role, error) {
 	engine, err := newMediaEngine(false)
-	return role{engine, &interceptor.Registry{}, true}, err
+	return role{engine: engine, registry: &interceptor.Registry{}, sends: true}, err
 }
 
 // newDuplexRole does both on one connection, for Kurento endpoints.
@@ -111,8 +113,9 @@ func newDuplexRole() (role, error) {
 	if err := registerReceiving(engine); err != nil {
 		return role{}, err
 	}
+	engine.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBGoogREMB}, webrtc.RTPCodecTypeVideo)
 	registry, err := receiverInterceptors()
-	return role{engine, registry, true}, err
+	return role{engine: engine, registry: registry, sends: true}, err
 }
 
 func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {

@@ -30,11 +30,20 @@ type DuplexMedia struct {
 	Hub     *DataHub // nil: no data channels
 	Sends   bool
 	Receive bool
+	RSA     bool // an RSA certificate instead of the process's ECDSA one
 }
 
 // NewDuplexPeer makes a connection that waits for its negotiation.
 func (e *Engine) NewDuplexPeer(media DuplexMedia, h Handlers) (*DuplexPeer, error) {
-	base, err := e.newPeer(e.duplex, h)
+	role := e.duplex
+	if media.RSA {
+		certificate, err := e.rsa()
+		if err != nil {
+			return nil, err
+		}
+		role.certificates = []webrtc.Certificate{*certificate}
+	}
+	base, err := e.newPeer(role, h)
 	if err != nil {
 		return nil, err
 	}

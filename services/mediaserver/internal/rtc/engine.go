@@ -33,6 +33,7 @@ type Engine struct {
 	network *network
 	config  webrtc.Configuration
 	rtp     rtpNetwork
+	rsa     func() (*webrtc.Certificate, error) // made when it is first asked for
 	traffic traffic
 
 	settings    webrtc.SettingEngine
@@ -71,6 +72,7 @@ func Open(cfg NetworkConfig, log *slog.Logger) (*Engine, error) {
 		log:         log,
 		network:     sockets,
 		rtp:         plain,
+		rsa:         sync.OnceValues(newRSACertificate),
 		settings:    *settings,
 		patience:    orDefault(cfg.Disconnected, defaultDisconnected) / 2,
 		encryptions: newEncryptions(),

@@ -55,7 +55,11 @@ func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 		p.shaper = e.shapers.add(h.Quality)
 		settings.BufferFactory = p.shaper.newBuffer
 	}
-	pc, err := r.api(settings, p.short).NewPeerConnection(e.config)
+	config := e.config
+	if r.certificates != nil {
+		config.Certificates = r.certificates
+	}
+	pc, err := r.api(settings, p.short).NewPeerConnection(config)
 	if err != nil {
 		e.shapers.remove(p.shaper)
 		return nil, fmt.Errorf("new peer connection: %w", err)
