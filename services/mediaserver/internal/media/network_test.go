@@ -33,6 +33,7 @@ func exchange(t *testing.T, f *fixture, adjust func(*webrtc.SettingEngine)) (ans
 
 // onSocket has a client use a socket of its own on an address; left to itself it would not use [::1].
 func onSocket(t *testing.T, address string) func(*webrtc.SettingEngine) {
+	t.Helper()
 	return func(s *webrtc.SettingEngine) {
 		conn, err := net.ListenPacket("udp", address)
 		if err != nil {
