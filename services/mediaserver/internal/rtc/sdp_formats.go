@@ -20,13 +20,31 @@ func (f format) isRTX() bool { return strings.EqualFold(f.codec.MIME, webrtc.Mim
 
 // withOneFormatEach leaves of an offer one format of each codec that can be forwarded, in the order of the offer, and
 // its RTX. A browser offers two dozen, and what Pion does with them grows with their square. Of several profiles of one
-// codec the server's favourite stays: the one that most receivers decode.
+// codec the server's favourite stays: the one that most receivers decode. Where the remote side only receives, all that it
+// decodes stay: it may get whatever somebody else sends.
 func withOneFormatEach(s *sdp.SessionDescription) {
 	for _, m := range s.MediaDescriptions {
-		if kind := m.MediaName.Media; kind == "audio" || kind == "video" {
-			keepFormats(m, favourites(kind, formatsOf(m)))
+		kind := m.MediaName.Media
+		if kind != "audio" && kind != "video" {
+			continue
+		}
+		if sends, receives := direction(s, m); receives && !sends {
+			keepFormats(m, decoded(kind, formatsOf(m)))
+			continue
+		}
+		keepFormats(m, favourites(kind, formatsOf(m)))
+	}
+}
+
+// decoded are the payload types of everything that can be forwarded.
+func decoded(kind string, formats []format) []string {
+	var kept []string
+	for _, f := range formats {
+		if rankOf(kind, f.codec) >= 0 {
+			kept = append(kept, f.payload)
 		}
 	}
+	return kept
 }
 
 // favourites are the payload types to keep; none when no format can be forwarded.

@@ -57,6 +57,9 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 			&outlet{via: t.peer.short, pion: ctx.WriteStream()}, extensionID(ctx.HeaderExtensions(), extensionTWCC)),
 		Control: t.peer.writeRTCP,
 	}
+	if t.wanted == (Codec{}) {
+		takeFormats(out, negotiated)
+	}
 	t.bind(out)
 	reader := ctx.RTCPReader()
 	t.reading.Go(func() { t.readFeedback(reader, out) })
