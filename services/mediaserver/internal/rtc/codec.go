@@ -9,6 +9,8 @@ import (
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/pkg/control"
 )
 
 // Header extensions that are understood. The others are not negotiated, so that nobody sends them.
@@ -98,7 +100,7 @@ func newPublishRole() (role, error) {
 	return role{engine: engine, registry: registry, sends: false}, err
 }
 
-// newSubscribeRole only sends. An m-line of it lists one codec, so there is nothing for RTX to pair with.
+// newSubscribeRole only sends.
 func newSubscribeRole() (role, error) {
 	engine, err := newMediaEngine(false)
 	return role{engine: engine, registry: &interceptor.Registry{}, sends: true}, err
@@ -129,12 +131,7 @@ func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
 		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeVideo); err != nil {
 			return nil, fmt.Errorf("register %s: %w", c.MimeType, err)
 		}
-		if !receiving {
-			continue
-		}
-		rtx := codec(webrtc.MimeTypeRTX, c.ClockRate, 0, fmt.Sprintf("apt=%d", c.PayloadType), retransmission(c.PayloadType))
-		rtx.RTCPFeedback = nil
-		if err := engine.RegisterCodec(rtx, webrtc.RTPCodecTypeVideo); err != nil {
+		if err := engine.RegisterCodec(rtxFor(c), webrtc.RTPCodecTypeVideo); err != nil {
 			return nil, fmt.Errorf("register RTX for %s: %w", c.MimeType, err)
 		}
 	}
@@ -150,13 +147,39 @@ func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
 	return engine, registerReceiving(engine)
 }
 
-// retransmission is the payload type of a codec's RTX stream: the even ones have the next, as browsers do it, and the
-// odd 127 has the one that is left.
-func retransmission(payload webrtc.PayloadType) webrtc.PayloadType {
-	if payload == 127 {
-		return 125
+// rtxFor is the RTX stream (RFC 4588) of one of our own video codecs: the even payload types have the next, as browsers
+// do it, and the odd 127 has the one that is left.
+func rtxFor(c webrtc.RTPCodecParameters) webrtc.RTPCodecParameters {
+	payload := c.PayloadType + 1
+	if c.PayloadType == 127 {
+		payload = 125
 	}
-	return payload + 1
+	rtx := codec(webrtc.MimeTypeRTX, c.ClockRate, 0, fmt.Sprintf("apt=%d", c.PayloadType), payload)
+	rtx.RTCPFeedback = nil
+	return rtx
+}
+
+// withRTX is every codec of a kind that can be forwarded, and what carries it again when it was lost.
+func withRTX(kind string) []webrtc.RTPCodecParameters {
+	var list []webrtc.RTPCodecParameters
+	for _, c := range codecsOf(kind) {
+		list = append(list, c)
+		if kind == control.KindVideo {
+			list = append(list, rtxFor(c))
+		}
+	}
+	return list
+}
+
+// rtxOf is the RTX stream of a payload type in a list that was negotiated, 0 when there is none.
+func rtxOf(payload webrtc.PayloadType, list []webrtc.RTPCodecParameters) webrtc.PayloadType {
+	for _, c := range list {
+		if strings.EqualFold(c.MimeType, webrtc.MimeTypeRTX) &&
+			newCodec(c.RTPCodecCapability).parameter("apt", "") == strconv.Itoa(int(payload)) {
+			return c.PayloadType
+		}
+	}
+	return 0
 }
 
 func registerReceiving(engine *webrtc.MediaEngine) error {

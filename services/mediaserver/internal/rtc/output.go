@@ -22,6 +22,8 @@ type Output struct {
 	}
 	// Control gets sender reports, nil: nobody does.
 	Control func([]rtcp.Packet) error
+
+	again *Output // where lost packets are sent again; nil: here, as they were
 }
 
 // takes says whether what is encoded with c can be written there.

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,4 +122,60 @@ func keepFormats(m *sdp.MediaDescription, kept []string) {
 		payload, _, _ := strings.Cut(a.Value, " ")
 		return payload != "*" && !slices.Contains(kept, payload)
 	})
+}
+
+// formatsOf is what the remote side takes on the m-line of a mid, nothing when it rejected it.
+func (d *Description) formatsOf(mid string) []webrtc.RTPCodecParameters {
+	at := slices.IndexFunc(d.Media, func(m Media) bool { return m.MID == mid })
+	if at < 0 || d.Media[at].Rejected {
+		return nil
+	}
+	var list []webrtc.RTPCodecParameters
+	for _, f := range formatsOf(d.parsed.MediaDescriptions[at]) {
+		if payload, err := strconv.ParseUint(f.payload, 10, 7); err == nil {
+			list = append(list, webrtc.RTPCodecParameters{
+				RTPCodecCapability: webrtc.RTPCodecCapability{
+					MimeType: f.codec.MIME, ClockRate: f.codec.ClockRate, SDPFmtpLine: f.codec.Format,
+				},
+				PayloadType: webrtc.PayloadType(payload),
+			})
+		}
+	}
+	return list
+}
+
+// taken is what can be sent on an m-line. An answer that takes it with nothing of what was offered is one of a Pion
+// client: it names the codecs that the m-line had when it was first used, and decodes what is sent.
+func taken(offered, answered []webrtc.RTPCodecParameters) []webrtc.RTPCodecParameters {
+	sensible := slices.ContainsFunc(offered, func(c webrtc.RTPCodecParameters) bool {
+		_, found := newCodec(c.RTPCodecCapability).find(answered)
+		return found && c.MimeType != webrtc.MimeTypeRTX
+	})
+	if len(answered) == 0 || sensible {
+		return answered
+	}
+	return offered
+}
+
+// withEveryFormat makes the first m-line of a kind in an answer say that it takes every codec that can be forwarded, and
+// reports whether there is one. A Pion connection can later use only the codecs that it found there, and a client may
+// name one alone (as Firefox does), or reject the m-line. What it takes in truth is known from formatsOf.
+func (d *Description) withEveryFormat(kind string) bool {
+	at := slices.IndexFunc(d.Media, func(m Media) bool { return m.Kind == kind })
+	if at < 0 {
+		return false
+	}
+	m := d.parsed.MediaDescriptions[at]
+	m.MediaName.Formats = nil
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		return a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb"
+	})
+	for _, c := range withRTX(kind) {
+		_, name, _ := strings.Cut(c.MimeType, "/")
+		m.WithCodec(uint8(c.PayloadType), name, c.ClockRate, c.Channels, c.SDPFmtpLine)
+		for _, f := range c.RTCPFeedback {
+			m.WithValueAttribute("rtcp-fb", strings.TrimSpace(fmt.Sprintf("%d %s %s", c.PayloadType, f.Type, f.Parameter)))
+		}
+	}
+	return true
 }

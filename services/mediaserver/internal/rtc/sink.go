@@ -17,6 +17,8 @@ type Sink struct {
 	requested          feedbackCounter
 	receiver           receiverReports
 	resends            budget
+	repeats            repeats
+	lastFIR            atomic.Int32 // its sequence number plus 1; 0: none came yet
 	mismatch           atomic.Bool
 	reading            sync.WaitGroup         // the goroutine that reads RTCP while bound
 	out                atomic.Pointer[Output] // nil: not negotiated

@@ -40,11 +40,15 @@ func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
 	}
 	switch p := p.(type) {
 	case *rtcp.PictureLossIndication:
-		k.requested.keyframes.Add(1)
-		k.Refresh()
+		if p.MediaSSRC == out.SSRC {
+			k.requested.keyframes.Add(1)
+			k.Refresh()
+		}
 	case *rtcp.FullIntraRequest:
-		k.requested.firs.Add(1)
-		k.Refresh()
+		if k.newFIR(p, out) {
+			k.requested.firs.Add(1)
+			k.Refresh()
+		}
 	case *rtcp.TransportLayerNack:
 		if p.MediaSSRC == out.SSRC && source.video() {
 			k.requested.nacks.Add(1)
@@ -59,9 +63,20 @@ func (k *Sink) feedback(p rtcp.Packet, out *Output, stored []byte) []byte {
 	return stored
 }
 
-// resend answers a NACK (RFC 4585 section 6.2.1) under the number that the receiver knows.
+// newFIR says whether a request is for this sink and no repetition of the one before (RFC 5104 section 4.3.1.1).
+func (k *Sink) newFIR(p *rtcp.FullIntraRequest, out *Output) bool {
+	for _, entry := range p.FIR {
+		if entry.SSRC == out.SSRC {
+			number := int32(entry.SequenceNumber) + 1
+			return k.lastFIR.Swap(number) != number
+		}
+	}
+	return false
+}
+
+// resend answers a NACK (RFC 4585 section 6.2.1).
 func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byte) []byte {
-	if !k.resends.take(time.Now()) {
+	if now := time.Now(); !k.repeats.take(sequence, now) || !k.resends.take(now) {
 		return buffer
 	}
 	p, d, found := source.sentAs(k, sequence, buffer)
@@ -69,6 +84,9 @@ func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byt
 		return buffer
 	}
 	var header rtp.Header
+	if out.again != nil {
+		d.out = out.again
+	}
 	var rewritten []byte
 	if n := d.write(&header, &p, &rewritten); n > 0 {
 		k.sent.count(n, time.Now())

@@ -14,6 +14,8 @@ var errNoCommonCodec = errors.New("no codec in common")
 type localTrack struct {
 	*Sink
 	peer *peer
+	// answered is what the client takes on the track's own m-line; nil: whatever Pion has negotiated.
+	answered *[]webrtc.RTPCodecParameters
 }
 
 // track shows a sink to the connection, which from then on chooses the layer of a video.
@@ -21,7 +23,7 @@ func (p *peer) track(sink *Sink) localTrack {
 	if sink.kind == control.KindVideo {
 		p.shaper.add(sink)
 	}
-	return localTrack{sink, p}
+	return localTrack{Sink: sink, peer: p}
 }
 
 // ID implements webrtc.TrackLocal.
@@ -40,11 +42,14 @@ func (t localTrack) Kind() webrtc.RTPCodecType { return webrtc.NewRTPCodecType(t
 // track: an error would end the connection, with all that it can decode.
 func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
 	negotiated := ctx.CodecParameters()
+	if t.answered != nil {
+		negotiated = *t.answered
+	}
 	chosen, found := t.choose(negotiated)
 	switch {
 	case found:
-	case t.wanted != (Codec{}) && len(negotiated) > 0:
-		return negotiated[0], nil
+	case t.answered != nil && len(ctx.CodecParameters()) > 0:
+		return ctx.CodecParameters()[0], nil
 	default:
 		return webrtc.RTPCodecParameters{}, errNoCommonCodec
 	}
@@ -53,9 +58,11 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 		PayloadType:  uint8(chosen.PayloadType),
 		SSRC:         uint32(ctx.SSRC()),
 		AudioLevelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
-		Writer: t.peer.shaper.writer(
-			&outlet{via: t.peer.short, pion: ctx.WriteStream()}, extensionID(ctx.HeaderExtensions(), extensionTWCC)),
-		Control: t.peer.writeRTCP,
+		Writer:       t.writer(ctx),
+		Control:      t.peer.writeRTCP,
+	}
+	if rtx := rtxOf(chosen.PayloadType, negotiated); rtx != 0 && ctx.SSRCRetransmission() != 0 {
+		out.again = out.repeating(uint8(rtx), uint32(ctx.SSRCRetransmission()), t.writer(ctx))
 	}
 	if t.wanted == (Codec{}) {
 		takeFormats(out, negotiated)
@@ -64,6 +71,12 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 	reader := ctx.RTCPReader()
 	t.reading.Go(func() { t.readFeedback(reader, out) })
 	return chosen, nil
+}
+
+// writer is a way to the client for one SSRC.
+func (t localTrack) writer(ctx webrtc.TrackLocalContext) rtpWriter {
+	out := &outlet{via: t.peer.short, pion: ctx.WriteStream()}
+	return t.peer.shaper.writer(out, extensionID(ctx.HeaderExtensions(), extensionTWCC))
 }
 
 // Unbind ends sending.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pion/webrtc/v4"
 
@@ -17,13 +18,16 @@ type SubscribePeer struct {
 	tracks   map[*Source]*outgoing
 	channels map[*Mirror]*webrtc.DataChannel
 	full     map[string]bool                 // kinds of which an m-line with every codec was offered
+	known    map[string]bool                 // kinds whose codecs Pion has taken from an answer
 	free     map[*webrtc.RTPTransceiver]bool // m-lines that were negotiated to carry nothing
 }
 
 type outgoing struct {
-	sink   *Sink
-	sender *webrtc.RTPSender
-	codec  Codec
+	sink     *Sink
+	sender   *webrtc.RTPSender
+	codec    Codec
+	offered  []webrtc.RTPCodecParameters // on its m-line
+	answered []webrtc.RTPCodecParameters // what the client takes there
 }
 
 // Track is a source that is to be sent, and the stream that the client knows it by.
@@ -51,6 +55,7 @@ func (e *Engine) NewSubscribePeer(h Handlers) (*SubscribePeer, error) {
 		tracks:   map[*Source]*outgoing{},
 		channels: map[*Mirror]*webrtc.DataChannel{},
 		full:     map[string]bool{},
+		known:    map[string]bool{},
 		free:     map[*webrtc.RTPTransceiver]bool{},
 	}, nil
 }
@@ -101,18 +106,23 @@ func (p *SubscribePeer) SetTracks(tracks []Track) (change Change, err error) {
 func (p *SubscribePeer) addTrack(t Track) error {
 	sink := NewSink(t.Source.Kind(), string(t.Stream), control.NewID())
 	sink.wanted = t.Source.Codec()
-	sender, transceiver, err := p.addSender(p.track(sink))
+	added := &outgoing{sink: sink, codec: sink.wanted}
+	track := p.track(sink)
+	track.answered = &added.answered
+	sender, transceiver, err := p.addSender(track)
 	if err != nil {
 		p.shaper.remove(sink)
 		return fmt.Errorf("add track: %w", err)
 	}
-	if err := transceiver.SetCodecPreferences(p.offered(t.Source.Kind(), sink.wanted)); err != nil {
+	added.offered = p.offered(t.Source.Kind(), sink.wanted)
+	if err := transceiver.SetCodecPreferences(slices.Clone(added.offered)); err != nil {
 		p.shaper.remove(sink)
 		return errors.Join(fmt.Errorf("codec of track: %w", err), p.pc.RemoveTrack(sender))
 	}
 	sink.SetMaxLayer(t.maxLayer())
 	sink.Attach(t.Source)
-	p.tracks[t.Source] = &outgoing{sink: sink, sender: sender, codec: sink.wanted}
+	added.sender = sender
+	p.tracks[t.Source] = added
 	return nil
 }
 
@@ -147,8 +157,8 @@ func transceiverOf(pc *webrtc.PeerConnection, sender *webrtc.RTPSender) *webrtc.
 	return nil
 }
 
-// offered is the codec of the track, and in the first m-line of a kind every other one after it: a Pion connection can
-// later only use codecs that both sides knew in its first negotiation.
+// offered is the codec of the track, and in the first m-line of a kind every other one after it: a client that is made
+// with Pion can later only use codecs that it saw in the first offer.
 func (p *SubscribePeer) offered(kind string, wanted Codec) []webrtc.RTPCodecParameters {
 	all := codecsOf(kind)
 	first, found := wanted.find(all)
@@ -156,6 +166,9 @@ func (p *SubscribePeer) offered(kind string, wanted Codec) []webrtc.RTPCodecPara
 		return all
 	}
 	list := []webrtc.RTPCodecParameters{first}
+	if kind == control.KindVideo {
+		list = append(list, rtxFor(first))
+	}
 	if p.full[kind] {
 		return list
 	}
@@ -251,6 +264,14 @@ func (p *SubscribePeer) Accept(answer *Description) error {
 	}
 	if err := answer.fits(offer); err != nil {
 		return err
+	}
+	for _, out := range p.tracks {
+		if t := transceiverOf(p.pc, out.sender); t != nil {
+			out.answered = taken(out.offered, answer.formatsOf(t.Mid()))
+		}
+	}
+	for _, kind := range KindsOf() {
+		p.known[kind] = p.known[kind] || answer.withEveryFormat(kind)
 	}
 	if err := p.setRemote(answer, webrtc.SDPTypeAnswer); err != nil {
 		return err
