@@ -49,6 +49,7 @@ type SubscribeEndpoint struct {
 	links         map[*rtc.DataSource]*rtc.DataLink
 	early         []control.Candidate
 	states        stateCounter
+	qualities     int64 // events told
 }
 
 func newSubscribeEndpoint(
@@ -200,7 +201,8 @@ func (e *SubscribeEndpoint) subscribed(id control.StreamID, kind string) bool {
 func (e *SubscribeEndpoint) newPeer() error {
 	var peer *rtc.SubscribePeer
 	peer, err := e.server.engine.NewSubscribePeer(rtc.Handlers{
-		State: func(s control.ConnectionState) { e.queue.post(func() { e.stateChanged(peer, s) }) },
+		State:   func(s control.ConnectionState) { e.queue.post(func() { e.stateChanged(peer, s) }) },
+		Quality: func(q rtc.Quality) { e.queue.post(func() { e.qualityChanged(peer, q) }) },
 	})
 	if err != nil {
 		return err
