@@ -70,7 +70,7 @@ func BenchmarkForwardLoopback(b *testing.B) {
 	}
 }
 
-func connectReceiver(tb testing.TB, engine *Engine, source *Source) {
+func connectReceiver(tb testing.TB, engine *Engine, source *Source) *SubscribePeer {
 	tb.Helper()
 	up := make(chan struct{})
 	server, err := engine.NewSubscribePeer(Handlers{State: func(s control.ConnectionState) {
@@ -118,4 +118,5 @@ func connectReceiver(tb testing.TB, engine *Engine, source *Source) {
 		tb.Fatal(err)
 	}
 	<-up
+	return server
 }

@@ -41,12 +41,11 @@ func (k *srtpKeys) onHello(hello handshake.MessageServerHello) handshake.Message
 // Write takes a line of a key log: "CLIENT_RANDOM", the client's random and the master secret.
 func (k *srtpKeys) Write(line []byte) (int, error) {
 	var random, secret []byte
-	if _, err := fmt.Sscanf(string(line), "CLIENT_RANDOM %x %x", &random, &secret); err != nil {
-		return len(line), nil //nolint:nilerr // another line: there is no key then
+	if n, _ := fmt.Sscanf(string(line), "CLIENT_RANDOM %x %x", &random, &secret); n == 2 { // of others there are none
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.random, k.secret = random, secret
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.random, k.secret = random, secret
 	return len(line), nil
 }
 
@@ -86,7 +85,8 @@ func (k *srtpKeys) context() *srtp.Context {
 
 // usualAlgorithms are those that this server prefers and every browser has.
 func usualAlgorithms(hello *handshake.MessageServerHello) bool {
-	if hello.CipherSuiteID == nil || dtls.CipherSuiteID(*hello.CipherSuiteID) != dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 {
+	const suite = dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+	if hello.CipherSuiteID == nil || dtls.CipherSuiteID(*hello.CipherSuiteID) != suite {
 		return false
 	}
 	for _, e := range hello.Extensions {

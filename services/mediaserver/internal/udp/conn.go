@@ -19,8 +19,8 @@ const (
 // maxKnown bounds the addresses that a socket remembers; it begins anew after that.
 const maxKnown = 4096
 
-// Conn is a UDP socket that sends in batches. It implements [net.PacketConn]. Safe for concurrent use, but for ReadFrom,
-// which one goroutine calls at a time.
+// Conn is a UDP socket that sends in batches. It implements [net.PacketConn]. Safe for concurrent use, but for
+// ReadFrom, which one goroutine calls at a time.
 type Conn struct {
 	socket *net.UDPConn
 	sender *sender
@@ -52,9 +52,9 @@ func New(socket *net.UDPConn) (*Conn, error) {
 // Dropped counts the packets that were not sent: the kernel took none for long, or refused them.
 func (c *Conn) Dropped() uint64 { return c.dropped.Load() }
 
-// WriteTo implements [net.PacketConn]. Media is copied and sent a moment later: it never waits, and is dropped while too
-// much waits already. Packets to one destination stay in order. All else (handshakes, checks of connectivity) is sent
-// at once.
+// WriteTo implements [net.PacketConn]. Media is copied and sent a moment later: it never waits, and is dropped while
+// too much waits already. Packets to one destination stay in order. All else (handshakes, checks of connectivity) is
+// sent at once.
 func (c *Conn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	to, ok := addr.(*net.UDPAddr)
 	if !ok || to.Zone != "" || !isMedia(p) {
@@ -144,6 +144,9 @@ func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, addr, nil
 }
 
+// closeTimeout bounds how long what waits may take to be sent when a socket is closed: chosen.
+const closeTimeout = 100 * time.Millisecond
+
 // Close sends what waits and closes the socket.
 func (c *Conn) Close() error {
 	c.mu.Lock()
@@ -153,6 +156,7 @@ func (c *Conn) Close() error {
 	if closed {
 		return net.ErrClosed
 	}
+	_ = c.socket.SetWriteDeadline(time.Now().Add(closeTimeout)) // it is open
 	c.signal()
 	c.done.Wait()
 	return c.socket.Close()

@@ -65,7 +65,8 @@ func newSender(socket *net.UDPConn) (*sender, error) {
 	}
 	s.call = func(fd uintptr) bool {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd,
-			uintptr(unsafe.Pointer(&s.pending[0])), uintptr(len(s.pending)), 0, 0, 0)
+			uintptr(unsafe.Pointer(&s.pending[0])), //nolint:gosec // x/sys/unix has no sendmmsg
+			uintptr(len(s.pending)), 0, 0, 0)
 		s.sent, s.errno = int(n), errno
 		return errno != unix.EAGAIN
 	}
@@ -113,7 +114,7 @@ func (s *sender) prepare(b *batch, messages []message) (count int) {
 }
 
 func (s *sender) point(v *unix.Iovec, payload []byte) {
-	v.Base = unsafe.SliceData(payload)
+	v.Base = &payload[0] // media is never empty
 	v.SetLen(len(payload))
 }
 
@@ -149,7 +150,7 @@ func (s *sender) segment(i, size int) {
 	c.SetLen(unix.CmsgLen(2))
 	c.size = uint16(size)
 	h := &s.headers[i]
-	h.Control = (*byte)(unsafe.Pointer(c))
+	h.Control = (*byte)(unsafe.Pointer(c)) //nolint:gosec // a control message is bytes to the kernel
 	h.SetControllen(int(unsafe.Sizeof(*c)))
 }
 
