@@ -62,9 +62,9 @@ type classes map[string]class
 func newClasses(r *registry) classes {
 	all := classes{
 		mediaapi.TypeMediaPipeline: newClass(createPipeline(r), mediaObject(), mediaPipeline(r)),
-		"kurento.WebRtcEndpoint": newClass(createWebRTCEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
+		"kurento.WebRtcEndpoint": newClass(createWebRTCEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(),
 			baseRTPEndpoint(r), webRTCEndpoint(r)),
-		"kurento.RtpEndpoint": newClass(createRTPEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(r),
+		"kurento.RtpEndpoint": newClass(createRTPEndpoint(r), mediaObject(), mediaElement(r), sdpEndpoint(),
 			baseRTPEndpoint(r), rtpEndpoint()),
 		"kurento.RecorderEndpoint": newClass(createRecorderEndpoint(r), mediaObject(), mediaElement(r), uriEndpoint(),
 			recorderEndpoint()),

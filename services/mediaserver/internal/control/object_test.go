@@ -52,7 +52,7 @@ func TestObject_Properties(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, value)
 		}
 	}
-	if got, ok := p.invoke(endpoint, "getStats", nil).(object); !ok || len(got) != 0 {
+	if got, ok := p.invoke(endpoint, "getStats", nil).(object); !ok || len(got) != 1 || got[endpoint].(object)["type"] != "endpoint" {
 		t.Errorf("statistics before any media: %v", got)
 	}
 	p.invoke(endpoint, "addTag", object{"key": "k", "value": "v"})

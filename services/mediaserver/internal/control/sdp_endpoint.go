@@ -23,10 +23,12 @@ type rtpTransport interface {
 	MediaState() string
 	ConnectionState() string
 	RequestKeyframe()
+	Limits() media.Limits
+	SetLimits(change func(*media.Limits)) error
 }
 
-// sdpEndpoint is what SessionEndpoint and SdpEndpoint add to MediaElement. Limits of bandwidth are kept and given back.
-func sdpEndpoint(r *registry) trait {
+// sdpEndpoint is what SessionEndpoint and SdpEndpoint add to MediaElement.
+func sdpEndpoint() trait {
 	operations := map[string]operation{
 		"generateOffer": on(generateOffer),
 		"processOffer": on(func(ctx context.Context, e sdpNegotiator, p params) (any, error) {
@@ -50,9 +52,8 @@ func sdpEndpoint(r *registry) trait {
 			return e.RemoteDescription()
 		}),
 	}
-	for _, name := range []string{"maxAudioRecvBandwidth", "maxVideoRecvBandwidth"} {
-		maps.Copy(operations, stored(r.properties, name, 0))
-	}
+	maps.Copy(operations, bandwidth("maxAudioRecvBandwidth", func(l *media.Limits) *int { return &l.MaxAudioRecv }))
+	maps.Copy(operations, bandwidth("maxVideoRecvBandwidth", func(l *media.Limits) *int { return &l.MaxVideoRecv }))
 	return trait{
 		operations: operations,
 		events:     []string{media.EventMediaSessionStarted, media.EventMediaSessionTerminated},
@@ -73,22 +74,34 @@ func generateOffer(ctx context.Context, e sdpNegotiator, p params) (any, error) 
 	return e.GenerateOffer(ctx, options.Audio == nil || *options.Audio, options.Video == nil || *options.Video)
 }
 
-// baseRTPEndpoint is what BaseRtpEndpoint adds. Hints for an encoder or a packet layer are kept and given back.
+// baseRTPEndpoint is what BaseRtpEndpoint adds. The settings of a packet layer are kept and given back.
 func baseRTPEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"getMediaState":      onRTP(func(e rtpTransport) any { return e.MediaState() }),
 		"getConnectionState": onRTP(func(e rtpTransport) any { return e.ConnectionState() }),
 		"requestKeyframe":    onRTP(func(e rtpTransport) any { e.RequestKeyframe(); return nil }),
 	}
-	for _, name := range []string{"minVideoRecvBandwidth", "minVideoSendBandwidth", "maxVideoSendBandwidth"} {
-		maps.Copy(operations, stored(r.properties, name, 0))
-	}
+	maps.Copy(operations, bandwidth("minVideoRecvBandwidth", func(l *media.Limits) *int { return &l.MinVideoRecv }))
+	maps.Copy(operations, bandwidth("minVideoSendBandwidth", func(l *media.Limits) *int { return &l.MinVideoSend }))
+	maps.Copy(operations, bandwidth("maxVideoSendBandwidth", func(l *media.Limits) *int { return &l.MaxVideoSend }))
 	maps.Copy(operations, stored(r.properties, "mtu", defaultMTU))
 	maps.Copy(operations, stored(r.properties, "rembParams", map[string]any{}))
 	return trait{
 		operations: operations,
 		events:     []string{media.EventMediaStateChanged, media.EventConnectionStateChanged},
 	}
+}
+
+// bandwidth are getter and setter of a limit in kbit/s.
+func bandwidth(name string, of func(*media.Limits) *int) map[string]operation {
+	return property(name,
+		func(e rtpTransport) (any, error) {
+			limits := e.Limits()
+			return *of(&limits), nil
+		},
+		func(e rtpTransport, value int) error {
+			return e.SetLimits(func(l *media.Limits) { *of(l) = value })
+		})
 }
 
 // defaultMTU is Kurento's default for RTP packets, in bytes.

@@ -24,12 +24,15 @@ func createWebRTCEndpoint(r *registry) constructor {
 				return nil, err
 			}
 		}
+		if wanted.RSA, err = wantsRSA(p); err != nil {
+			return nil, err
+		}
 		return pipeline.NewWebRTCEndpoint(wanted)
 	}
 }
 
-// webRTCEndpoint is what WebRtcEndpoint adds to BaseRtpEndpoint. The settings of its network are kept and given back:
-// here they belong to the server, whose one port carries all media.
+// webRTCEndpoint is what WebRtcEndpoint adds to BaseRtpEndpoint. STUN and TURN servers are kept and given back: the
+// server is reached on its own port.
 func webRTCEndpoint(r *registry) trait {
 	operations := map[string]operation{
 		"gatherCandidates": on(func(ctx context.Context, e *media.WebRTCEndpoint, _ params) (any, error) {
@@ -58,13 +61,11 @@ func webRTCEndpoint(r *registry) trait {
 			return connectionState("DtlsConnection", "componentId", "1", e.DTLSConnectionState())
 		}),
 	}
-	for _, name := range []string{
-		"stunServerAddress", "turnUrl", "externalIPv4", "externalIPv6", "externalAddress", "networkInterfaces",
-	} {
+	for _, name := range []string{"stunServerAddress", "turnUrl"} {
 		maps.Copy(operations, stored(r.properties, name, ""))
 	}
 	maps.Copy(operations, stored(r.properties, "stunServerPort", defaultSTUNPort))
-	maps.Copy(operations, stored(r.properties, "iceTcp", true))
+	maps.Copy(operations, iceSettings(r))
 	return trait{operations: operations, events: []string{
 		media.EventIceCandidateFound, media.EventIceGatheringDone, media.EventIceComponentStateChanged,
 		media.EventNewCandidatePairSelected, media.EventDtlsConnectionStateChange, media.EventDataChannelOpened,
