@@ -62,7 +62,7 @@ func (e *RecorderEndpoint) addTap(kind MediaType, name string, clock uint32) {
 	e.taps[kind] = t
 	e.inputs[kind] = rtc.NewSink(name, "kurento", name)
 	e.inputs[kind].Bind(rtc.Output{
-		Codec: rtc.Codec{ClockRate: clock}, Takes: t.takes, Writer: t, Control: t.control,
+		Codec: rtc.Codec{ClockRate: clock}, Takes: t.takes, Live: true, Writer: t, Control: t.control,
 	})
 }
 
@@ -171,7 +171,7 @@ func (e *RecorderEndpoint) close() {
 	e.pipeline.forget(e)
 }
 
-// tap takes the packets of one kind for a recorder. Those that nobody records count as taken. Safe for concurrent use.
+// tap takes the packets of one kind for a recorder. Those that nobody records, or not now, count as taken. Safe for concurrent use.
 type tap struct {
 	profile  recording.Profile
 	codec    atomic.Pointer[string]
@@ -190,8 +190,11 @@ func (t *tap) takes(c rtc.Codec) bool {
 // WriteRTP is called for each packet, behind takes.
 func (t *tap) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
 	codec, input := t.codec.Load(), t.input.Load()
-	if codec == nil || (input != nil && !input.Write(*codec, header, payload)) {
+	if codec == nil {
 		return 0, nil
+	}
+	if input != nil {
+		input.Write(*codec, header, payload)
 	}
 	return header.MarshalSize() + len(payload), nil
 }

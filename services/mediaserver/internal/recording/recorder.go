@@ -246,18 +246,16 @@ func newInput(r *Recorder, track int) *Input {
 }
 
 // Write takes one packet of a codec that the profile has, under that name. It never waits, and keeps nothing of its
-// parameters: what finds the queue full is lost. It reports whether the packet was taken.
-func (in *Input) Write(codec string, header *rtp.Header, payload []byte) bool {
+// parameters: what finds the queue full is lost.
+func (in *Input) Write(codec string, header *rtp.Header, payload []byte) {
 	r := in.recorder
 	if r.paused.Load() || len(payload) > maxPacketBytes {
-		return false
+		return
 	}
 	p := r.packets.take(codec, header, payload, time.Now())
 	if !r.offer(func() { in.order.push(p, in.frames.push) }) {
 		r.packets.free(p)
-		return false
 	}
-	return true
 }
 
 // Report takes what a sender report says: what time of day, in the format of NTP, a timestamp stands for.

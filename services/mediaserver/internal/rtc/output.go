@@ -12,6 +12,8 @@ type Output struct {
 	SSRC         uint32
 	AudioLevelID uint8 // id of the audio level extension; 0: none
 
+	// Live says that it begins with the next keyframe, not with the pictures since the last one.
+	Live bool
 	// Takes decides in place of Codec, of which then only the clock counts. It is asked when the source's codec is another
 	// one than before, ahead of the first packet of it; it must not wait, and must not call the sink.
 	Takes func(Codec) bool

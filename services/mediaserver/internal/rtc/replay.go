@@ -17,7 +17,7 @@ type replay struct {
 // beginReplay makes the stretch for it; nil when it is not possible at p.
 func (fw *forwarding) beginReplay(e *encoding, p *packet) *replay {
 	key := e.keyframe
-	if e != fw.want || p.info.Keyframe || key.sequence == p.sequence || !e.replayable(p.at) {
+	if e != fw.want || fw.out.Live || p.info.Keyframe || key.sequence == p.sequence || !e.replayable(p.at) {
 		return nil
 	}
 	span := (p.timestamp - key.timestamp) >> squeeze

@@ -68,9 +68,14 @@ func (k *Sink) Refresh() {
 	switch fw := &k.forwarding; {
 	case fw.sending:
 		fw.current().of.requestKeyframe()
-	case fw.want != nil && !fw.want.replayable(time.Now()):
+	case fw.want != nil && (k.live() || !fw.want.replayable(time.Now())):
 		fw.want.requestKeyframe()
 	}
+}
+
+func (k *Sink) live() bool {
+	out := k.out.Load()
+	return out != nil && out.Live
 }
 
 // Sent counts what went out, repetitions included.
