@@ -42,7 +42,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "kurento:", err)
 		return 1
 	}
-	if server, err = harness.StartAlone(ctx); err != nil {
+	files, err := os.MkdirTemp("", "orkestro-kurento")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kurento:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(files) }()
+	if server, err = harness.StartAlone(ctx, "--media-files="+files); err != nil {
 		fmt.Fprintln(os.Stderr, "kurento:", err)
 		return 1
 	}

@@ -25,8 +25,10 @@ const refused = {
   getElementGstreamerDot: NOT_SUPPORTED,
   getGstreamerDot: NOT_SUPPORTED,
   getRemoteSessionDescriptor: 40203,
+  play: 40600, // there is no such file
   processAnswer: 40201, // no SDP
   processOffer: 40208, // generateOffer was before
+  setPosition: 40700, // nothing is played
   setAudioFormat: NOT_SUPPORTED,
   setVideoFormat: NOT_SUPPORTED,
 };
@@ -34,8 +36,8 @@ const refused = {
 // Constructor parameters besides the pipeline, by class.
 const constructions = {
   GStreamerFilter: { command: 'videobalance' },
-  PlayerEndpoint: { uri: 'file:///nowhere.webm' },
-  RecorderEndpoint: { uri: 'file:///nowhere.webm' },
+  PlayerEndpoint: { uri: 'nowhere.webm' },
+  RecorderEndpoint: { uri: 'swept.webm' },
 };
 
 function register(type, fields) {

@@ -82,18 +82,21 @@ func newClasses(r *registry) classes {
 			mediaObject(), fleetEndpoint(), subscribeEndpoint()),
 		mediaapi.TypeViewEndpoint: newClass(createViewEndpoint(r), mediaObject(), fleetEndpoint(), viewEndpoint()),
 	}
-	all[typeServerManager] = newClass(nil, mediaObject(), serverManager(r, all.factories))
+	factories := func() map[string][]string { return all.factories(r.media.HasFiles()) }
+	all[typeServerManager] = newClass(nil, mediaObject(), serverManager(r, factories))
 	return all
 }
 
-// factories are the names of the types that clients can make, by the module that Kurento has them in.
-func (c classes) factories() map[string][]string {
+// factories are the names of the types that clients can make, with files or without, by the module that Kurento has them
+// in.
+func (c classes) factories(files bool) map[string][]string {
 	core := []string{"MediaPipeline", "PassThrough", "HubPort"}
+	ofFiles := []string{"PlayerEndpoint", "RecorderEndpoint"}
 	made := map[string][]string{}
 	for _, qualified := range slices.Sorted(maps.Keys(c)) {
 		module, name, _ := strings.Cut(qualified, ".")
 		switch {
-		case c[qualified].create == nil:
+		case c[qualified].create == nil, !files && slices.Contains(ofFiles, name):
 			continue
 		case slices.Contains(core, name):
 			module = "core"

@@ -37,6 +37,9 @@ func openFiles(dir string) (*files, error) {
 	return f, err
 }
 
+// HasFiles reports whether there is a folder for recorders and players.
+func (s *Server) HasFiles() bool { return s.files.root != nil }
+
 func (f *files) close() error {
 	if f.root == nil {
 		return nil
