@@ -6,7 +6,7 @@ import "testing"
 func TestFlows(t *testing.T) {
 	for _, name := range []string{
 		"hello_world.js", "one2many.js", "one2one.js", "group_call.js", "data_channel.js", "hubs.js", "rtp.js",
-		"recording.js",
+		"recording.js", "server_offers.js", "events.js",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
