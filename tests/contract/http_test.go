@@ -60,7 +60,9 @@ func TestOpenAPI_HasEveryCall(t *testing.T) {
 		user + "/subscribe/offer": "post", user + "/publish/candidates": "post", user + "/subscribe/candidates": "post",
 		user + "/subscriptions": "put", user + "/messages": "get post", user + "/events": "get",
 		"/v1/admin/servers": "get", "/v1/admin/servers/{id}": "get", "/v1/admin/servers/{id}/drain": "post delete",
-		"/v1/admin/audit": "get", "/v1/admin/replicas": "get",
+		"/v1/admin/audit": "get", "/v1/admin/replicas": "get", "/v1/sessions/{sid}/stream-keys": "post",
+		"/v1/sessions/{sid}/whip": "post", "/v1/sessions/{sid}/whip/{id}": "patch delete",
+		"/v1/sessions/{sid}/whep": "post", "/v1/sessions/{sid}/whep/{id}": "patch delete",
 	} {
 		for method := range strings.FieldsSeq(methods) {
 			if document.Paths[path][method] == nil {

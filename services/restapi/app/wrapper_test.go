@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,6 +116,10 @@ func (w *wrapper) act(ctx context.Context, m broker.Message) (any, error) {
 		return nil, w.sync(ctx, session, m)
 	case message.TypePublish:
 		return w.publish(ctx, session, m)
+	case message.TypeView:
+		return w.view(ctx, session, m)
+	case message.TypeEndView:
+		return nil, w.store.Negotiations.RemoveView(ctx, session, control.UserID(m.User))
 	default:
 		return nil, nil
 	}
@@ -173,7 +179,7 @@ func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Messa
 		return nil, err
 	}
 	user := control.User{
-		ID: j.User, Name: j.Name, Metadata: j.Metadata, State: control.UserJoined, JoinedAt: time.Now(),
+		ID: j.User, Name: j.Name, Protocol: j.Protocol, Metadata: j.Metadata, State: control.UserJoined, JoinedAt: time.Now(),
 		Join: control.JoinID(m.ID), Permissions: j.Permissions, Added: control.DeriveID(m.ID, message.UserTypeUserJoined),
 	}
 	if there := session.User(j.User); there != nil && there.Join == user.Join {
@@ -197,12 +203,10 @@ func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Messa
 	if err != nil {
 		return nil, err
 	}
-	queue := message.UserQueue(id, j.User).Name
-	joined := userMessage(control.DeriveID(m.ID, "joined"), message.UserTypeJoined, id, object{})
-	if err := w.broker.Send(ctx, queue, joined); err != nil {
-		return nil, err
+	if j.Protocol == control.ProtocolAPI {
+		err = w.greet(ctx, id, j.User, m.ID)
 	}
-	if err := w.broker.Bind(ctx, queue, message.SessionExchange(id)); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	session, err = w.store.Sessions.Get(ctx, id)
@@ -210,6 +214,15 @@ func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Messa
 		return nil, err
 	}
 	return message.Joined{User: *session.User(j.User), Rejoined: j.Replaces != "", Epoch: session.Epoch}, nil
+}
+
+func (w *wrapper) greet(ctx context.Context, id control.SessionID, user control.UserID, request string) error {
+	queue := message.UserQueue(id, user).Name
+	joined := userMessage(control.DeriveID(request, "joined"), message.UserTypeJoined, id, object{})
+	if err := w.broker.Send(ctx, queue, joined); err != nil {
+		return err
+	}
+	return w.broker.Bind(ctx, queue, message.SessionExchange(id))
 }
 
 func (w *wrapper) leave(ctx context.Context, id control.SessionID, m broker.Message) error {
@@ -242,11 +255,43 @@ func (w *wrapper) publish(ctx context.Context, id control.SessionID, m broker.Me
 	}
 	connection := control.Connection{User: p.User, Kind: control.Publish, Join: p.Join, Epoch: p.Epoch}
 	answer := control.SDPAnswer{Seq: p.Seq, SDP: "answer to " + m.ID}
+	switch {
+	case strings.Contains(p.SDP, "refuse"):
+		return nil, control.Errorf(control.CodeInvalid, "the media server refuses it")
+	case strings.Contains(p.SDP, "a=ice-ufrag"):
+		answer.SDP = iceAnswer(p.Seq)
+	}
 	err := w.store.Negotiations.StoreAnswer(ctx, id, connection, answer, time.Now())
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return nil, err
 	}
 	return message.Answered{Epoch: p.Epoch, Seq: p.Seq, SDP: answer.SDP}, nil
+}
+
+func (w *wrapper) view(ctx context.Context, id control.SessionID, m broker.Message) (any, error) {
+	var v message.View
+	if err := json.Unmarshal(m.Body, &v); err != nil {
+		return nil, err
+	}
+	session, err := w.store.Sessions.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	answered := message.Answered{Epoch: session.Epoch, Seq: v.Seq, SDP: iceAnswer(v.Seq)}
+	err = w.store.Negotiations.StoreView(ctx, store.Viewed{
+		Session: id, Viewer: v.Viewer, Epoch: session.Epoch, Seq: v.Seq, Endpoint: "e", Offer: v.SDP, Answer: answered.SDP,
+	}, time.Now())
+	if errors.Is(err, store.ErrGuard) {
+		err = nil
+	}
+	return answered, err
+}
+
+// iceAnswer is an SDP with the credentials of ICE session n.
+func iceAnswer(n int64) string {
+	return fmt.Sprintf("v=0\r\no=- 2 %d IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"+
+		"a=mid:0\r\na=ice-ufrag:server%d\r\na=ice-pwd:passwordpasswordpassword\r\n"+
+		"a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n", n, n)
 }
 
 // userMessage is a message for users.

@@ -101,7 +101,7 @@ func links(servers []control.ICEServer) []string {
 	for _, server := range servers {
 		for _, url := range server.URLs {
 			link := fmt.Sprintf(`<%s>; rel="ice-server"`, url)
-			if server.Username != "" {
+			if server.Username != "" && strings.HasPrefix(url, "turn") { // turn: or turns:
 				link += fmt.Sprintf(`; username=%s; credential=%s; credential-type="password"`,
 					quoted(server.Username), quoted(server.Credential))
 			}
