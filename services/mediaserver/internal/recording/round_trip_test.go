@@ -22,6 +22,7 @@ import (
 type wire struct {
 	input *recording.Input
 	codec string
+	next  uint16 // sequence number, where clips follow each other
 	spoil func(*rtp.Packet) bool
 }
 
