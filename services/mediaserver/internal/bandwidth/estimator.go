@@ -28,6 +28,8 @@ const (
 	lossReduceWait = 300 * time.Millisecond
 	maxPause       = time.Second     // between two updates, in which the rate may grow
 	silence        = time.Second     // without feedback, after which the rate falls
+	idle           = 5 * time.Second // without sending, after which what was measured begins to be forgotten
+	idleRate       = 1_000_000       // bit/s up to which the rate then grows
 	rembLife       = 5 * time.Second // after transport-wide feedback, in which a REMB counts for nothing
 	rttWeight      = 0.1
 )
@@ -55,6 +57,8 @@ type Estimator struct {
 	lossCut  time.Time
 	heard    time.Time // last feedback that meant something
 	heardAt  uint64    // bytes sent by then
+	sentAt   time.Time // when it was last seen that something was sent
+	sent     uint64    // bytes sent by then
 	explicit bool      // the client tells a rate itself (REMB)
 }
 
@@ -199,12 +203,21 @@ func (e *Estimator) reactToLoss(now time.Time) {
 
 func (e *Estimator) set(rate float64) { e.rate = min(max(rate, minRate), maxRate) }
 
-// Tick lets the rate fall while what is sent gets no feedback: half of it a second. Call it a few times a second.
+// Tick lets the rate fall while what is sent gets no feedback: half of it a second. While nothing is sent at all,
+// because there was too little for anything, it doubles every few seconds, so that it is tried again. Call it a few
+// times a second.
 func (e *Estimator) Tick(now time.Time) {
-	if e.heard.IsZero() || now.Sub(e.heard) < silence || e.history.Bytes() == e.heardAt {
+	switch sent := e.history.Bytes(); {
+	case sent != e.sent || e.sentAt.IsZero():
+		e.sent, e.sentAt = sent, now
+	case now.Sub(e.sentAt) >= idle:
+		e.sentAt = now
+		e.set(max(e.rate, min(2*e.rate, idleRate)))
+	}
+	if e.heard.IsZero() || now.Sub(e.heard) < silence || e.sent == e.heardAt {
 		return
 	}
-	e.heard, e.heardAt = now, e.history.Bytes()
+	e.heard, e.heardAt = now, e.sent
 	e.set(e.rate / 2)
 }
 

@@ -22,6 +22,7 @@ type forwarder struct {
 	debt, probeDebt                               float64
 	frame                                         int
 	padded, changes                               int
+	silent                                        bool // there is no audio
 }
 
 const audioRate = 40_000
@@ -40,7 +41,7 @@ func (f *forwarder) run(p *path) {
 		f.nextDecision = now + 250*time.Millisecond
 		f.decide()
 	}
-	if now >= f.nextAudio {
+	if now >= f.nextAudio && !f.silent {
 		f.nextAudio = now + 20*time.Millisecond
 		p.send(audioRate / 8 / 50)
 	}
@@ -179,6 +180,26 @@ func TestLayers_StartFast(t *testing.T) {
 		t.Logf("top layer after %v, %d packets to probe, %d changes", took, f.padded, f.changes)
 		if !ok || took > 6*time.Second {
 			t.Errorf("top layer after %v", took)
+		}
+	})
+}
+
+// A video that the link was too narrow for comes back: nothing is sent meanwhile that would show that there is more.
+func TestLayers_ComeBackFromNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		capacity := .05 * mbit
+		f := newForwarder(250_000, 500_000)
+		f.silent = true
+		p := newPath(&link{rate: func(time.Duration) float64 { return capacity }, queue: 50e3, delay: 20e6}, f.own)
+		if took, ok := f.until(p, bandwidth.Nothing, 30*time.Second); !ok {
+			t.Fatalf("still sent after %v, estimate %d", took, f.own.estimator.Rate())
+		}
+		f.stay(p, bandwidth.Nothing, 10*time.Second)
+		capacity = 3 * mbit
+		took, ok := f.until(p, 1, time.Minute)
+		t.Logf("highest layer after %v", took)
+		if !ok {
+			t.Errorf("never came back: layer %d, estimate %d", f.target, f.own.estimator.Rate())
 		}
 	})
 }

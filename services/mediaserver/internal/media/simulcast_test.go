@@ -32,6 +32,7 @@ type camera struct {
 type cameraLayer struct {
 	track    *webrtc.TrackLocalStaticRTP
 	width    int
+	size     int // bytes that are added to each packet
 	paused   atomic.Bool
 	keyframe atomic.Bool // is asked for
 	asked    atomic.Int64
@@ -143,6 +144,7 @@ func (l *cameraLayer) frame() {
 		l.packet.SequenceNumber++
 		l.packet.Marker = part == 1
 		l.packet.Payload = append([]byte{begin, 0xc0, 0x80 | byte(l.picture>>8), byte(l.picture), l.tl0}, frame...)
+		l.packet.Payload = append(l.packet.Payload, make([]byte, l.size)...)
 		_ = l.track.WriteRTP(&l.packet)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // shaper chooses the layers of the videos of one connection by what the connection carries. It does so only while some
 // video has more than one layer; packets are numbered and counted only then. Its methods may be called by any goroutine;
-// [shapers] calls decide.
+// [shapers] calls decide and probe.
 type shaper struct {
 	numbers transportNumbers
 	changed func(Quality) // nil: nobody is told
@@ -26,7 +26,11 @@ type shaper struct {
 	videos    []*shaped  // oldest first
 	numbered  bool       // the client reports on numbered packets
 	estimator *bandwidth.Estimator
+	since     time.Time // when there began to be something to choose
 	allocator bandwidth.Allocator
+	prober    bandwidth.Prober
+	want      int64 // bit/s at which some video would get more; 0: none would
+	padding   padding
 	told      Quality
 	toldAt    time.Time
 }
@@ -138,25 +142,33 @@ func (s *shaper) enable(choice bool) {
 	switch {
 	case choice && s.estimator == nil:
 		history := &bandwidth.History{}
-		s.estimator = bandwidth.NewEstimator(history)
+		s.estimator, s.since = bandwidth.NewEstimator(history), time.Now()
 		s.history.Store(history)
 	case !choice && s.estimator != nil:
 		s.history.Store(nil)
 		s.estimator, s.allocator = nil, bandwidth.Allocator{}
-		for _, v := range s.videos {
-			v.decided = false
-			v.sink.SetTarget(AllLayers)
-		}
+		s.prober, s.want, s.padding = bandwidth.Prober{}, 0, padding{}
+		s.free()
+	}
+}
+
+// free lets every video be sent as it is wished. It needs s.mu.
+func (s *shaper) free() {
+	for _, v := range s.videos {
+		v.decided = false
+		v.sink.SetTarget(AllLayers)
 	}
 }
 
 // allocate needs s.mu.
 func (s *shaper) allocate(now time.Time, tracks []bandwidth.Track) {
 	s.estimator.Tick(now)
-	if !s.numbered && !s.estimator.Known() {
-		return // a client that tells nothing gets everything
+	if patient := s.numbered && now.Sub(s.since) < feedbackPatience; !patient && !s.estimator.Known() {
+		s.free() // a client that tells nothing gets everything
+		return
 	}
 	allocation := s.allocator.Allocate(now, s.estimator.Rate(), tracks)
+	s.want = allocation.Want
 	for i, v := range s.videos {
 		v.decided, v.target = len(tracks[i].Layers) > 0, allocation.Targets[i]
 		switch {
@@ -169,6 +181,9 @@ func (s *shaper) allocate(now time.Time, tracks []bandwidth.Track) {
 		}
 	}
 }
+
+// feedbackPatience is how long a client may take until its first report on numbered packets: chosen.
+const feedbackPatience = 5 * time.Second
 
 // Quality is what a connection sends of its videos.
 type Quality struct {

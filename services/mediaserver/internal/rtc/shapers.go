@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// decisionPeriod is chosen: a path that narrows fills its queue for at least this long.
-const decisionPeriod = 250 * time.Millisecond
+const (
+	decisionPeriod = 250 * time.Millisecond // chosen: a path that narrows fills its queue for at least this long
+	probePeriod    = 10 * time.Millisecond  // chosen: between the packets of a probe
+)
 
 // shapers has every shaper decide, on one goroutine for all of them.
 type shapers struct {
@@ -44,19 +46,30 @@ func (s *shapers) remove(one *shaper) {
 
 func (s *shapers) run(ctx context.Context) {
 	defer close(s.done)
-	ticker := time.NewTicker(decisionPeriod)
-	defer ticker.Stop()
-	var all []*shaper
+	timer := time.NewTimer(decisionPeriod)
+	defer timer.Stop()
+	var decided time.Time
+	var all, probing []*shaper
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
+		case <-timer.C:
+		}
+		now := time.Now()
+		if now.Sub(decided) >= decisionPeriod {
+			decided = now
 			all = s.list(all[:0])
 			for _, one := range all {
 				one.decide(now)
 			}
-			clear(all)
+			probing = append(probing[:0], all...)
+		}
+		probing = stillProbing(probing, now)
+		if len(probing) > 0 {
+			timer.Reset(probePeriod)
+		} else {
+			timer.Reset(time.Until(decided.Add(decisionPeriod)))
 		}
 	}
 }
@@ -68,6 +81,17 @@ func (s *shapers) list(list []*shaper) []*shaper {
 		list = append(list, one)
 	}
 	return list
+}
+
+func stillProbing(list []*shaper, now time.Time) []*shaper {
+	kept := list[:0]
+	for _, one := range list {
+		if one.probe(now) {
+			kept = append(kept, one)
+		}
+	}
+	clear(list[len(kept):])
+	return kept
 }
 
 func (s *shapers) stop() {
