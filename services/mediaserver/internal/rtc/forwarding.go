@@ -209,11 +209,8 @@ func (fw *forwarding) timeOf(before *stretch, e *encoding, p *packet) uint32 {
 
 // deliver gives p its numbers in t. ok is false when it is left out.
 func (fw *forwarding) deliver(t *stretch, p *packet) (d delivery, ok bool) {
-	if p.info.Spatial > t.top || len(p.payload) == 0 {
-		if t.leaveOut(p.sequence) {
-			return delivery{}, false
-		}
-		d.filler = true
+	if t.unwanted(p) && t.leaveOut(p.sequence) {
+		return delivery{}, false
 	}
 	number, ok := t.send(p.sequence)
 	if !ok {
@@ -233,6 +230,7 @@ func (fw *forwarding) deliver(t *stretch, p *packet) (d delivery, ok bool) {
 // number fills in what a packet is sent with under a number, at first and when it is sent again.
 func (fw *forwarding) number(t *stretch, p *packet, number uint64, d *delivery) {
 	d.sequence, d.timestamp = uint16(number), t.timestamp(p.timestamp)
+	d.filler = t.unwanted(p)
 	d.marker = p.marker || p.info.End && p.info.Spatial == t.top
 	d.renumber, d.picture, d.tl0 = t.renumber, p.vp8.PictureID+t.picture, p.vp8.TL0+t.tl0
 }

@@ -34,6 +34,9 @@ type stretch struct {
 // of playing it in its own time and staying behind for good.
 const squeeze = 5
 
+// unwanted says whether a packet is one to leave out: of a layer that is not sent, or padding.
+func (t *stretch) unwanted(p *packet) bool { return p.info.Spatial > t.top || len(p.payload) == 0 }
+
 func (t *stretch) bit(sequence uint64) (word *uint64, mask uint64) {
 	at := sequence % window
 	return &t.leftOut[at/64], 1 << (at % 64)
