@@ -70,8 +70,8 @@ type Connection struct {
 // seq is told apart at once; the Wrapper stores each answer before it sends it. Subscribe: Seq and Offer are the
 // server's last offer, AnsweredSeq the last one that the client answered.
 //
-// Where a client restarts ICE by naming what is new of its offer only (WHIP, WHEP), Offer is its last one. A view is all in
-// its negotiation: User and Join are the viewer, Endpoint is what it is connected to.
+// Where a client restarts ICE by naming what is new of its offer only (WHIP, WHEP), Offer is its last one. A view is
+// all in its negotiation: User and Join are the viewer, Endpoint is what it is connected to.
 type Negotiation struct {
 	ID          string         `bson:"_id"`
 	Session     SessionID      `bson:"session"`

@@ -90,8 +90,8 @@ const (
 // Protocol is how a user is in its session.
 type Protocol string
 
-// A user of the HTTP API, the zero value, has a queue of messages. One of WHIP (RFC 9725) has none: its client can be told
-// nothing.
+// A user of the HTTP API, the zero value, has a queue of messages. One of WHIP (RFC 9725) has none: its client can be
+// told nothing.
 const (
 	ProtocolAPI  Protocol = ""
 	ProtocolWHIP Protocol = "whip"
@@ -180,8 +180,8 @@ type Subscription struct {
 	MaxLayer *int     `bson:"maxLayer" json:"maxLayer,omitempty"`
 }
 
-// StreamQuality is what a subscriber is sent of a video stream: Layer of Layers, 0 being the smallest picture. Layer is -1
-// while nothing is sent. Limit is why it is not more.
+// StreamQuality is what a subscriber is sent of a video stream: Layer of Layers, 0 being the smallest picture. Layer is
+// -1 while nothing is sent. Limit is why it is not more.
 type StreamQuality struct {
 	ID     StreamID     `json:"id"`
 	Layer  int          `json:"layer"`

@@ -1,8 +1,8 @@
 // Package mediaapi is the JSON-RPC contract between a Wrapper and a media server, on top of the Kurento Protocol: the
 // module "orkestro" and its shapes. Two endpoint types serve the fleet's scheme of two connections a user; both hold
-// many streams and renegotiate in the same connection. A third, the ViewEndpoint, serves a viewer who is no user: it answers
-// one offer, sends one audio and one video track, and follows what is published without another negotiation. Every call is
-// idempotent, so that a redelivered request can be repeated on the same or another connection:
+// many streams and renegotiate in the same connection. A third, the ViewEndpoint, serves a viewer who is no user: it
+// answers one offer, sends one audio and one video track, and follows what is published without another negotiation.
+// Every call is idempotent, so that a redelivered request can be repeated on the same or another connection:
 //
 //   - creating a pipeline for a session and epoch that has one on this server, or an endpoint for a user and join that
 //     has one in this pipeline, answers the id of the one that is there;

@@ -47,7 +47,7 @@ type MediaCandidate struct {
 type MediaQuality struct {
 	EndpointEvent
 	Number    int64                   `json:"number"`
-	Bandwidth int64                   `json:"bandwidth"` // bits per second that are estimated to reach the client; 0: unknown
+	Bandwidth int64                   `json:"bandwidth"` // estimated to reach the client, bits per second; 0: unknown
 	Streams   []control.StreamQuality `json:"streams"`
 }
 

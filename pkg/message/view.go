@@ -8,8 +8,8 @@ const (
 	TypeEndView = "end-view" // EndView -> no result
 )
 
-// View is offer Seq of a viewer. The first one begins to watch what Of names, under whatever epoch the session is at, and
-// Epoch is 0; later ones only restart ICE.
+// View is offer Seq of a viewer. The first one begins to watch what Of names, under whatever epoch the session is at,
+// and Epoch is 0; later ones only restart ICE.
 type View struct {
 	Viewer control.UserID `json:"viewer"`
 	Of     control.ViewOf `json:"of"`

@@ -22,8 +22,8 @@ type Viewed struct {
 	Answer   string
 }
 
-// StoreView keeps the answer to a viewer's offer, and makes the record with the first one. Errors: [ErrGuard] when it, or
-// a later one, is there already.
+// StoreView keeps the answer to a viewer's offer, and makes the record with the first one. Errors: [ErrGuard] when it,
+// or a later one, is there already.
 func (n *Negotiations) StoreView(ctx context.Context, v Viewed, now time.Time) error {
 	answer := control.SDPAnswer{Seq: v.Seq, SDP: v.Answer}
 	set := bson.M{"seq": v.Seq, "accepted": v.Seq, "offer": v.Offer, "updatedAt": now}

@@ -102,7 +102,7 @@ func (e *PublishEndpoint) process(ctx context.Context, offer string, seq int64) 
 	if err != nil {
 		return none, err
 	}
-	streams := e.publish(plan, accepted) //nolint:contextcheck // subscribers do their part on their own queues
+	streams := e.publish(plan, accepted)
 	result := mediaapi.ProcessedOffer{Seq: seq, Answer: answer, Streams: streams}
 	e.lastSeq = seq
 	e.answers = append(e.answers, result)
@@ -125,7 +125,7 @@ func (e *PublishEndpoint) negotiate(ctx context.Context, d *rtc.Description, pla
 	peer.Feed(e.feeds(plan), plan.data(e.streams))
 	answer, accepted, err = peer.Answer(ctx, d)
 	if err != nil {
-		e.drop(peer) //nolint:contextcheck // subscribers do their part on their own queues
+		e.drop(peer)
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return "", nil, err
 		}

@@ -16,9 +16,9 @@ func viewClass() class {
 	}}
 }
 
-// ViewEndpoint sends a viewer one audio and one video track. The viewer offers, once; when what it watches comes, goes or
-// changes, the tracks are fed by another source, without another negotiation. Safe for concurrent use: all work is done
-// on its queue, one task at a time, and that goroutine owns the fields below it.
+// ViewEndpoint sends a viewer one audio and one video track. The viewer offers, once; when what it watches comes, goes
+// or changes, the tracks are fed by another source, without another negotiation. Safe for concurrent use: all work is
+// done on its queue, one task at a time, and that goroutine owns the fields below it.
 type ViewEndpoint struct {
 	base
 	pipeline *Pipeline
@@ -176,8 +176,8 @@ func (e *ViewEndpoint) show() {
 	}
 }
 
-// chosen is what to show, by kind: the first stream with a picture, the one that is shown already before others, or else
-// the first there is; and its sound, or else another one of its user's.
+// chosen is what to show, by kind: the first stream with a picture, the one that is shown already before others, or
+// else the first there is; and its sound, or else another one of its user's.
 func (e *ViewEndpoint) chosen() map[string]*rtc.Source {
 	streams := slices.DeleteFunc(e.pipeline.streams.others(""), func(s *stream) bool {
 		return e.of.Stream != "" && s.id != e.of.Stream || e.of.User != "" && s.user != e.of.User

@@ -7,8 +7,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// formats lets a track that was negotiated with several codecs follow a source of any of them: who offered before it was
-// known what to send has taken them all. Each packet has the payload type of its codec.
+// formats lets a track that was negotiated with several codecs follow a source of any of them: who offered before it
+// was known what to send has taken them all. Each packet has the payload type of its codec.
 type formats struct {
 	negotiated []webrtc.RTPCodecParameters
 	payload    atomic.Uint32

@@ -10,8 +10,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-// whip are the operations of WHIP (RFC 9725). A media session is one presence of a user: its id is the JoinID. So a client
-// that dials again replaces what it had, as a rejoin does.
+// whip are the operations of WHIP (RFC 9725). A media session is one presence of a user: its id is the JoinID. So a
+// client that dials again replaces what it had, as a rejoin does.
 type whip struct{ *users }
 
 type whipInput struct {

@@ -45,11 +45,12 @@ func answers(op *huma.Operation, status int, description, kind string) {
 	op.Responses[fmt.Sprint(status)] = response
 }
 
-// advertise tells in the answer to OPTIONS what a WHIP or WHEP endpoint takes, in that to a CORS preflight, too (RFC 9725
-// section 4.2).
+// advertise tells in the answer to OPTIONS what a WHIP or WHEP endpoint takes, in that to a CORS preflight, too (RFC
+// 9725 section 4.2).
 func advertise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodOptions && (strings.HasSuffix(r.URL.Path, "/whip") || strings.HasSuffix(r.URL.Path, "/whep")) {
+		path := r.URL.Path
+		if r.Method == http.MethodOptions && (strings.HasSuffix(path, "/whip") || strings.HasSuffix(path, "/whep")) {
 			w.Header().Set("Accept-Post", sdpType)
 		}
 		next.ServeHTTP(w, r)

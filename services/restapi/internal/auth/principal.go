@@ -6,8 +6,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Principal is an authenticated caller: the owner of an API key (Key is its name), a user with its token, or the holder of
-// a stream key (Use is what it is good for), who need not be in the session.
+// Principal is an authenticated caller: the owner of an API key (Key is its name), a user with its token, or the holder
+// of a stream key (Use is what it is good for), who need not be in the session.
 type Principal struct {
 	Key     string
 	Use     Use

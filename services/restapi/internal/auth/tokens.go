@@ -60,7 +60,8 @@ func (t *Tokens) IssueFor(use Use, session control.SessionID, user control.UserI
 	return token, expires, nil
 }
 
-// Parse is the user that a token, or stream key, was issued to, [control.CodeUnauthorized] if it is forged, expired or none.
+// Parse is the user that a token or stream key was issued to, [control.CodeUnauthorized] if it is forged, expired or
+// none.
 func (t *Tokens) Parse(token string) (Principal, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.secret, nil },

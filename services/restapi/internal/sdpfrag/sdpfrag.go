@@ -1,6 +1,6 @@
-// Package sdpfrag reads and writes what WHIP and WHEP clients send to trickle candidates and to restart ICE: SDP fragments
-// (application/trickle-ice-sdpfrag, RFC 8840 section 9), and puts them into whole descriptions. Package api calls it; it
-// knows no HTTP.
+// Package sdpfrag reads and writes what WHIP and WHEP clients send to trickle candidates and to restart ICE: SDP
+// fragments (application/trickle-ice-sdpfrag, RFC 8840 section 9), and puts them into whole descriptions. Package api
+// calls it; it knows no HTTP.
 package sdpfrag
 
 import (

@@ -19,9 +19,9 @@ type viewing struct{ *endpoints }
 
 var errViewNotFound = control.Errorf(control.CodeNotFound, "there is no such viewer in the session")
 
-// View answers an offer of a viewer. A seq that was answered gets the same answer again. Errors: no_capacity; invalid for
-// an SDP that the media server refuses; for a later offer than the first also not_found, stale_epoch, and conflict for one
-// whose seq was another offer's.
+// View answers an offer of a viewer. A seq that was answered gets the same answer again. Errors: no_capacity; invalid
+// for an SDP that the media server refuses; for a later offer than the first also not_found, stale_epoch, and conflict
+// for one whose seq was another offer's.
 func (s *viewing) View(ctx context.Context, r Request, b message.View) (*message.Answered, error) {
 	sess, err := s.active(ctx, r)
 	if err != nil {
@@ -126,8 +126,8 @@ func (s *viewing) EndView(ctx context.Context, r Request, b message.EndView) err
 	return s.endView(ctx, sess, view.Epoch, b.Viewer, view.Endpoint)
 }
 
-// endView releases the endpoint of a viewer and forgets the viewer then, so that who fails can be repeated. A pipeline of
-// an earlier epoch is gone with all that was in it.
+// endView releases the endpoint of a viewer and forgets the viewer then, so that who fails can be repeated. A pipeline
+// of an earlier epoch is gone with all that was in it.
 func (s *viewing) endView(
 	ctx context.Context, sess *control.Session, epoch int64, viewer control.UserID, endpoint string,
 ) error {
