@@ -36,8 +36,8 @@ const (
 
 const unknownSize = -1
 
-// vint reads a variable size integer (RFC 8794 section 4) of at most 8 bytes; n is 0 when there is none. With marker its
-// first bit stays, as ids have it.
+// vint reads a variable size integer (RFC 8794 section 4) of at most 8 bytes; n is 0 when there is none. With marker
+// its first bit stays, as ids have it.
 func vint(data []byte, marker bool) (value uint64, n int) {
 	if len(data) == 0 || data[0] == 0 {
 		return 0, 0

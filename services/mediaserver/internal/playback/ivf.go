@@ -33,16 +33,23 @@ func openIVF(file *section) (demuxer, error) {
 		return nil, fmt.Errorf("%w: header", ErrFormat)
 	}
 	v := &ivf{file: file, track: Track{Codec: codec}, tick: float64(scale) / float64(rate), first: first, at: first}
-	for range maxHops {
-		t, size, err := v.head()
-		if err != nil {
-			break
-		}
+	v.pass(func(t time.Duration) bool {
 		v.length = max(v.length, t)
-		v.at += ivfFrameHead + size
-	}
+		return true
+	})
 	v.at = first
 	return v, nil
+}
+
+// pass goes from frame to frame while visit says so, until there is none.
+func (v *ivf) pass(visit func(t time.Duration) bool) {
+	for range maxHops {
+		t, size, err := v.head()
+		if err != nil || !visit(t) {
+			return
+		}
+		v.at += ivfFrameHead + size
+	}
 }
 
 // head is the time and the size of the frame that is next.
@@ -74,20 +81,16 @@ func (v *ivf) next() (Sample, error) {
 func (v *ivf) seek(to time.Duration) error {
 	v.at = v.first
 	found := v.first
-	for range maxHops {
-		t, size, err := v.head()
-		if err != nil || t > to {
-			break
-		}
-		begin, err := v.file.take(v.at+ivfFrameHead, min(size, 64), 64)
-		if err != nil {
-			break
+	v.pass(func(t time.Duration) bool {
+		begin := make([]byte, 4) // enough to tell a keyframe
+		if t > to || v.file.read(begin, v.at+ivfFrameHead) != nil {
+			return false
 		}
 		if isKeyframe(v.track.Codec, begin) {
 			found = v.at
 		}
-		v.at += ivfFrameHead + size
-	}
+		return true
+	})
 	v.at = found
 	return nil
 }

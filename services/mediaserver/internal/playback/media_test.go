@@ -13,31 +13,31 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/playback"
 )
 
-func open(t testing.TB, name string) *playback.Media {
-	t.Helper()
+func open(tb testing.TB, name string) *playback.Media {
+	tb.Helper()
 	file, err := os.Open(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	media, err := playback.Open(file, info.Size())
 	if err != nil {
-		t.Fatalf("%s: %v", name, err)
+		tb.Fatalf("%s: %v", name, err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := media.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return media
 }
 
 // rest reads what is left of a file, by track.
-func rest(t testing.TB, media *playback.Media) map[int][]playback.Sample {
-	t.Helper()
+func rest(tb testing.TB, media *playback.Media) map[int][]playback.Sample {
+	tb.Helper()
 	samples := map[int][]playback.Sample{}
 	for {
 		s, err := media.Next()
@@ -45,7 +45,7 @@ func rest(t testing.TB, media *playback.Media) map[int][]playback.Sample {
 			return samples
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		samples[s.Track] = append(samples[s.Track], s)
 	}

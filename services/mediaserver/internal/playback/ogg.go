@@ -175,8 +175,9 @@ func (o *ogg) seek(to time.Duration) error {
 	o.at, o.decode, o.partial, o.ready = o.first, 0, nil, nil
 	for range maxHops {
 		p, err := o.page(o.at)
-		if err != nil || p.granule > maxGranule || ticks(p.granule-o.skip) > to {
-			return nil
+		last := err != nil || p.granule > maxGranule || ticks(p.granule-o.skip) > to
+		if last {
+			break
 		}
 		o.at = p.end
 		if p.serial == o.serial && p.granule > 0 {

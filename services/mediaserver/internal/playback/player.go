@@ -50,8 +50,8 @@ type feeding struct {
 	reported time.Time
 }
 
-// Play begins to send media, which the player closes, to one feed a track; nil leaves a track out. ended is told, by the player's goroutine, when
-// nothing more comes by itself: nil at the end of the file. It must not call the player.
+// Play begins to send media, which the player closes, to one feed a track; nil leaves a track out. ended is told, by
+// the player's goroutine, when nothing more comes by itself: nil at the end of the file. It must not call the player.
 func Play(media *Media, feeds []Feed, ended func(error)) *Player {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Player{

@@ -39,8 +39,8 @@ func newDepacketizer(codec string) depacketizer {
 	}
 }
 
-// frames puts the packets of a track, which come in order, together. A picture of which something is missing is dropped,
-// and those after it up to the next keyframe, since they are told as differences from it.
+// frames puts the packets of a track, which come in order, together. A picture of which something is missing is
+// dropped, and those after it up to the next keyframe, since they are told as differences from it.
 type frames struct {
 	emit    func(frame)
 	starved func(at time.Time) // a picture was dropped: a keyframe is needed

@@ -18,7 +18,6 @@ type mp4Muxer struct {
 	out      output
 	tracks   []mp4Track
 	sequence uint32
-	written  int64
 	// durationsAt are where the header names the duration, in ms: for players that look at the movie, and for those that
 	// look at the fragments.
 	durationsAt [2]int64

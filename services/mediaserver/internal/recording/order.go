@@ -9,8 +9,8 @@ const (
 	maxWaiting = 512
 )
 
-// order puts the packets of a track in the order of their sequence numbers. A packet that does not come is given up when
-// those behind it have waited long enough.
+// order puts the packets of a track in the order of their sequence numbers. A packet that does not come is given up
+// when those behind it have waited long enough.
 type order struct {
 	free    func(*packet)
 	started bool

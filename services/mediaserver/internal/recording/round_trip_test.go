@@ -44,27 +44,27 @@ func (w *wire) Report(ntp uint64, timestamp uint32) { w.input.Report(ntp, timest
 // clip is one of the files of package playback.
 func clip(name string) string { return filepath.Join("..", "playback", "testdata", name) }
 
-func openFile(t testing.TB, path string) *playback.Media {
-	t.Helper()
+func openFile(tb testing.TB, path string) *playback.Media {
+	tb.Helper()
 	file, err := os.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	media, err := playback.Open(file, info.Size())
 	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+		tb.Fatalf("%s: %v", path, err)
 	}
 	return media
 }
 
 // samples reads a file, by codec.
-func samples(t testing.TB, path string) map[string][]playback.Sample {
-	t.Helper()
-	media := openFile(t, path)
+func samples(tb testing.TB, path string) map[string][]playback.Sample {
+	tb.Helper()
+	media := openFile(tb, path)
 	defer func() { _ = media.Close() }()
 	list := map[string][]playback.Sample{}
 	for {
@@ -73,7 +73,7 @@ func samples(t testing.TB, path string) map[string][]playback.Sample {
 			return list
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		codec := media.Tracks()[s.Track].Codec
 		list[codec] = append(list[codec], s)
@@ -91,21 +91,21 @@ type tape struct {
 	asked  int // for keyframes
 }
 
-func newTape(t testing.TB, profile string) *tape {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "recording")
+func newTape(tb testing.TB, profile string) *tape {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "recording")
 	file, err := os.Create(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return newTapeOn(t, profile, file, path)
+	return newTapeOn(tb, profile, file, path)
 }
 
-func newTapeOn(t testing.TB, profile string, file recording.File, path string) *tape {
-	t.Helper()
+func newTapeOn(tb testing.TB, profile string, file recording.File, path string) *tape {
+	tb.Helper()
 	parsed, err := recording.ParseProfile(profile)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	tp := &tape{path: path, profile: parsed}
 	tp.Recorder = recording.Record(file, recording.Config{
@@ -123,7 +123,7 @@ func (tp *tape) errors() []error {
 }
 
 // play sends a clip to the recorder; the wire of each track may be changed before.
-func (tp *tape) play(t testing.TB, name string, change ...func(codec string, w *wire)) {
+func (tp *tape) play(t *testing.T, name string, change ...func(codec string, w *wire)) {
 	t.Helper()
 	ended := make(chan error, 1)
 	player := tp.start(t, name, func(err error) { ended <- err }, change...)
@@ -134,7 +134,7 @@ func (tp *tape) play(t testing.TB, name string, change ...func(codec string, w *
 }
 
 func (tp *tape) start(
-	t testing.TB, name string, ended func(error), change ...func(codec string, w *wire),
+	t *testing.T, name string, ended func(error), change ...func(codec string, w *wire),
 ) *playback.Player {
 	t.Helper()
 	media := openFile(t, clip(name))

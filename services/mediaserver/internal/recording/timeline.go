@@ -101,6 +101,7 @@ func (l *timeline) add(f placed) error {
 		}
 		l.state = running
 		l.origin = f.when.Add(-l.end())
+	case running:
 	}
 	return l.place(f)
 }
@@ -211,7 +212,8 @@ func (l *timeline) place(f placed) error {
 	return nil
 }
 
-// full says whether a fragment is to end before a frame of the time t. Those that begin with a keyframe are best to seek.
+// full says whether a fragment is to end before a frame of the time t. To seek, those that begin with a keyframe are
+// best.
 func (l *timeline) full(f placed, t time.Duration) bool {
 	if len(l.pending) == 0 {
 		return false

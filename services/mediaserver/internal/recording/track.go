@@ -16,8 +16,8 @@ type Track struct {
 	Codec         string
 	Width, Height int // pixels of the first picture; 0 for audio
 	Channels      int // 0 for video
-	// Sets are what a decoder must know beforehand: the sequence and picture parameter sets of H264, the sequence header of
-	// AV1, each without a start code or length.
+	// Sets are what a decoder must know beforehand: the sequence and picture parameter sets of H264, the sequence header
+	// of AV1, each without a start code or length.
 	Sets [][]byte
 }
 

@@ -295,12 +295,12 @@ func (c *continued) Write(packet []byte, at time.Time) bool {
 	}
 	if !c.begun {
 		c.begun = true
-		c.sequence, c.time = c.wire.next-p.SequenceNumber, uint32(at.UnixMilli()*90)-p.Timestamp
+		c.sequence, c.time = c.next-p.SequenceNumber, uint32(at.UnixMilli()*90)-p.Timestamp
 	}
 	p.SequenceNumber += c.sequence
 	p.Timestamp += c.time
-	c.wire.next = p.SequenceNumber + 1
-	c.wire.input.Write(c.wire.codec, &p.Header, p.Payload)
+	c.next = p.SequenceNumber + 1
+	c.input.Write(c.codec, &p.Header, p.Payload)
 	return true
 }
 

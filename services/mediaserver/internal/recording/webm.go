@@ -13,15 +13,14 @@ import (
 )
 
 // webmMuxer writes WebM, or Matroska for codecs that WebM does not have. A fragment is a cluster of known size. The
-// segment's own size, its duration and its index are not known while it is written (RFC 9559 section 5.1: unknown size);
-// room is left for them and filled at the end.
+// segment's own size, its duration and its index are not known while it is written (RFC 9559 section 5.1: unknown
+// size); room is left for them and filled at the end.
 type webmMuxer struct {
 	out     output
 	docType string
 
 	video      int   // index of the video track, -1: none
-	segment    int64 // where the content of the segment begins
-	seekHeadAt int64
+	segment    int64 // where the content of the segment begins, with room for a seek head
 	durationAt int64
 	tracksAt   int64
 	written    int64
@@ -72,39 +71,40 @@ func (m *webmMuxer) begin(tracks []Track) error {
 	}
 	m.lastOf = make([]time.Duration, len(tracks))
 	var b bytes.Buffer
-	err := ebml.Marshal(&struct {
-		Header webm.EBMLHeader `ebml:"EBML"`
-	}{webm.EBMLHeader{
-		EBMLVersion: 1, EBMLReadVersion: 1, EBMLMaxIDLength: 4, EBMLMaxSizeLength: 8,
-		DocType: m.docType, DocTypeVersion: 4, DocTypeReadVersion: 2,
-	}}, &b)
-	if err != nil {
+	if err := m.head(&b); err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	b.Write([]byte{0x18, 0x53, 0x80, 0x67, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}) // Segment, unknown size
-	m.segment = int64(b.Len())
-	m.seekHeadAt = m.segment
-	b.Write(void(seekHeadBytes))
-	infoAt := b.Len()
-	err = ebml.Marshal(&struct {
-		Info reservedInfo `ebml:"Info"`
-	}{reservedInfo{
-		TimecodeScale: uint64(webmTick), MuxingApp: "orkestro", WritingApp: "orkestro", Void: make([]byte, durationBytes-2),
-	}}, &b)
-	if err != nil {
-		return fmt.Errorf("info: %w", err)
-	}
-	m.durationAt, m.tracksAt = int64(b.Len()-durationBytes), int64(b.Len())
-	err = ebml.Marshal(&struct {
+	m.tracksAt = int64(b.Len())
+	err := ebml.Marshal(&struct {
 		Tracks webm.Tracks `ebml:"Tracks"`
 	}{webm.Tracks{TrackEntry: entries}}, &b)
 	if err != nil {
 		return fmt.Errorf("tracks: %w", err)
 	}
-	if int64(infoAt) != m.seekHeadAt+seekHeadBytes {
-		return fmt.Errorf("seek head: %d bytes were reserved, not %d", int64(infoAt)-m.seekHeadAt, seekHeadBytes)
-	}
 	return m.write(b.Bytes())
+}
+
+// head writes what comes before the tracks, and notes where room is left.
+func (m *webmMuxer) head(b *bytes.Buffer) error {
+	err := ebml.Marshal(&struct {
+		Header webm.EBMLHeader `ebml:"EBML"`
+	}{webm.EBMLHeader{
+		EBMLVersion: 1, EBMLReadVersion: 1, EBMLMaxIDLength: 4, EBMLMaxSizeLength: 8,
+		DocType: m.docType, DocTypeVersion: 4, DocTypeReadVersion: 2,
+	}}, b)
+	if err != nil {
+		return err
+	}
+	b.Write([]byte{0x18, 0x53, 0x80, 0x67, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}) // Segment, unknown size
+	m.segment = int64(b.Len())
+	b.Write(void(seekHeadBytes))
+	err = ebml.Marshal(&struct {
+		Info reservedInfo `ebml:"Info"`
+	}{reservedInfo{
+		TimecodeScale: uint64(webmTick), MuxingApp: "orkestro", WritingApp: "orkestro", Void: make([]byte, durationBytes-2),
+	}}, b)
+	m.durationAt = int64(b.Len() - durationBytes)
+	return err
 }
 
 // void is an element of size bytes that means nothing, 2 to 128.
@@ -143,8 +143,8 @@ func webmTrack(t Track, index int) (webm.TrackEntry, error) {
 	return entry, nil
 }
 
-// opusHead is the identification header of RFC 7845 section 5.1. Nothing is skipped at the beginning: a recording begins
-// in mid-stream.
+// opusHead is the identification header of RFC 7845 section 5.1. Nothing is skipped at the beginning: a recording
+// begins in mid-stream.
 func opusHead(t Track) []byte {
 	head := append([]byte("OpusHead"), 1, byte(t.Channels), 0, 0)
 	head = binary.LittleEndian.AppendUint32(head, 48000)
@@ -214,7 +214,7 @@ func (m *webmMuxer) end() error {
 	for _, patch := range []struct {
 		at   int64
 		data []byte
-	}{{m.seekHeadAt, head}, {m.durationAt, duration}, {m.segment - sizeBytes, size}} {
+	}{{m.segment, head}, {m.durationAt, duration}, {m.segment - sizeBytes, size}} {
 		if _, err := m.out.WriteAt(patch.data, patch.at); err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ func (m *webmMuxer) end() error {
 func (m *webmMuxer) seekHead(cuesAt int64) ([]byte, error) {
 	info, tracks, cues := webmIDs()
 	seeks := []webm.Seek{
-		{SeekID: info, SeekPosition: uint64(m.seekHeadAt + seekHeadBytes - m.segment)},
+		{SeekID: info, SeekPosition: seekHeadBytes},
 		{SeekID: tracks, SeekPosition: uint64(m.tracksAt - m.segment)},
 	}
 	if len(m.cues) > 0 {
