@@ -179,10 +179,10 @@ func (e *SubscribeEndpoint) wanted() (tracks []rtc.Track, mirrors []*rtc.Mirror)
 	return tracks, mirrors
 }
 
-// maxLayer is the highest layer of a stream that is wished for, nil: all.
+// maxLayer is the highest layer of a stream that is wished for, in either mode; nil: all.
 func (e *SubscribeEndpoint) maxLayer(id control.StreamID) *int {
 	for _, s := range e.subscriptions.Streams {
-		if s.ID == id && e.subscriptions.Mode == control.SubscribeList {
+		if s.ID == id {
 			return s.MaxLayer
 		}
 	}
