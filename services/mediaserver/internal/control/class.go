@@ -87,8 +87,8 @@ func newClasses(r *registry) classes {
 	return all
 }
 
-// factories are the names of the types that clients can make, with files or without, by the module that Kurento has them
-// in.
+// factories are the names of the types that clients can make, with files or without, by the module that Kurento has
+// them in.
 func (c classes) factories(files bool) map[string][]string {
 	core := []string{"MediaPipeline", "PassThrough", "HubPort"}
 	ofFiles := []string{"PlayerEndpoint", "RecorderEndpoint"}

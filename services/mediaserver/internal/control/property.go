@@ -12,45 +12,42 @@ import (
 // properties keeps what clients set on objects and this server only gives back, because it governs an encoder, or a
 // packet layer, that does not exist here. Safe for concurrent use.
 type properties struct {
-	mu     sync.Mutex
-	values map[propertyKey]json.RawMessage
+	mu       sync.Mutex
+	byObject map[string]map[string]json.RawMessage // then by name
 }
 
-type propertyKey struct {
-	object, name string
+func newProperties() *properties {
+	return &properties{byObject: map[string]map[string]json.RawMessage{}}
 }
 
-func newProperties() *properties { return &properties{values: map[propertyKey]json.RawMessage{}} }
-
-func (s *properties) get(key propertyKey) (json.RawMessage, bool) {
+func (s *properties) get(object, name string) (json.RawMessage, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	value, found := s.values[key]
+	value, found := s.byObject[object][name]
 	return value, found
 }
 
-func (s *properties) set(key propertyKey, value json.RawMessage) {
+func (s *properties) set(object, name string, value json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.values[key] = value
+	if s.byObject[object] == nil {
+		s.byObject[object] = map[string]json.RawMessage{}
+	}
+	s.byObject[object][name] = value
 }
 
 // forget drops what was kept for an object.
 func (s *properties) forget(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.values {
-		if key.object == object {
-			delete(s.values, key)
-		}
-	}
+	delete(s.byObject, object)
 }
 
 // stored are getter and setter of a property that is only kept.
 func stored[T any](s *properties, name string, initial T) map[string]operation {
 	return property(name,
 		func(o media.Object) (any, error) {
-			if value, found := s.get(propertyKey{o.ID(), name}); found {
+			if value, found := s.get(o.ID(), name); found {
 				return value, nil
 			}
 			return initial, nil
@@ -58,7 +55,7 @@ func stored[T any](s *properties, name string, initial T) map[string]operation {
 		func(o media.Object, value T) error {
 			raw, err := json.Marshal(value)
 			if err == nil {
-				s.set(propertyKey{o.ID(), name}, raw)
+				s.set(o.ID(), name, raw)
 			}
 			return err
 		})

@@ -21,7 +21,8 @@ type Config struct {
 	Instance string // names this life of the process: the serverId of the protocol
 	Version  string // of the build
 	// SessionPeriod is how long a session may be without connection and request before it, and what only it referenced,
-	// is dropped; 0: never. Pipelines that were made for a session of the fleet are kept until released all the same.
+	// is dropped; 0: never, but for sessions that hold nothing. Pipelines that were made for a session of the fleet are
+	// kept until released all the same.
 	SessionPeriod time.Duration
 }
 
@@ -65,11 +66,7 @@ func (s *Server) Serve(ctx context.Context, conn jsonrpc.Conn) {
 
 // Run drops expired sessions until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	if s.period <= 0 {
-		<-ctx.Done()
-		return
-	}
-	ticker := time.NewTicker(s.period)
+	ticker := time.NewTicker(orIdle(s.period))
 	defer ticker.Stop()
 	for {
 		select {

@@ -15,6 +15,8 @@ const (
 	maxSessions = 10_000
 	// maxSessionIDBytes bounds one such id; ours have 36.
 	maxSessionIDBytes = 128
+	// idlePeriod is Kurento's own period.
+	idlePeriod = 240 * time.Second
 )
 
 // outlet takes the events of the sessions whose connection it is; it only queues.
@@ -169,12 +171,15 @@ func (s *sessions) endLocked(gone *session) (held, orphaned []string) {
 }
 
 // expire ends the sessions that had neither connection nor request for a whole period, and gives the pipelines that
-// nobody holds any more.
+// nobody holds any more. Without a period only those end that hold no pipeline: every connection makes a session.
 func (s *sessions) expire(period time.Duration) (orphaned []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.byID {
-		if session.outlet == nil && s.now().Sub(session.lastUsed) >= period {
+		if period <= 0 && len(session.pipelines) > 0 {
+			continue
+		}
+		if session.outlet == nil && s.now().Sub(session.lastUsed) >= orIdle(period) {
 			_, left := s.endLocked(session)
 			orphaned = append(orphaned, left...)
 		}
@@ -182,11 +187,22 @@ func (s *sessions) expire(period time.Duration) (orphaned []string) {
 	return orphaned
 }
 
+// orIdle is the period, or that of sessions that hold nothing when nothing else expires.
+func orIdle(period time.Duration) time.Duration {
+	if period <= 0 {
+		return idlePeriod
+	}
+	return period
+}
+
 // forget drops what concerns an object that is released: its subscriptions, and references to it.
 func (s *sessions) forget(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subscriptions.dropObject(object)
+	if rootOf(object) != object {
+		return // only pipelines are referenced, and one may have thousands of endpoints
+	}
 	for _, session := range s.byID {
 		delete(session.pipelines, object)
 	}
