@@ -10,18 +10,25 @@ import (
 // receiverReports is what the receiver of a sink tells of it, as of its last report. Safe for concurrent use.
 type receiverReports struct {
 	mu      sync.Mutex
-	ntp     uint32    // middle of the time of day in our last sender report
-	sentAt  time.Time // when that left
+	ours    [4]sentReport // the last ones: a receiver may speak of the one before the last
+	next    int
 	last    rtcp.ReceptionReport
 	trip    time.Duration
 	allowed uint64 // bits/s of the last REMB
+}
+
+// sentReport is a sender report of ours.
+type sentReport struct {
+	ntp uint32 // middle of its time of day, 0: none
+	at  time.Time
 }
 
 // sent notes a sender report.
 func (r *receiverReports) sent(ntp uint64, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ntp, r.sentAt = uint32(ntp>>16), at
+	r.ours[r.next%len(r.ours)] = sentReport{uint32(ntp >> 16), at}
+	r.next++
 }
 
 // received takes a report block (RFC 3550 section 6.4.1). The time between our report and this one, less what the
@@ -30,12 +37,11 @@ func (r *receiverReports) received(report rtcp.ReceptionReport, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = report
-	if report.LastSenderReport == 0 || report.LastSenderReport != r.ntp {
-		return
-	}
 	waited := time.Duration(float64(report.Delay) / 65536 * float64(time.Second))
-	if trip := at.Sub(r.sentAt) - waited; trip > 0 {
-		r.trip = trip
+	for _, ours := range r.ours {
+		if trip := at.Sub(ours.at) - waited; ours.ntp != 0 && ours.ntp == report.LastSenderReport && trip > 0 {
+			r.trip = trip
+		}
 	}
 }
 
