@@ -27,8 +27,12 @@ func main() {
 	}
 }
 
+// heapFloor is lower than that of other services: with it 200 receivers take four fifths of the memory, and joining
+// costs the same.
+const heapFloor = 16 << 20
+
 func run(cfg app.Config) error {
-	defer heap.Floor(heap.FloorBytes)()
+	defer heap.Floor(heapFloor)()
 	log, err := logging.New(os.Stderr, cfg.Log)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -25,13 +26,25 @@ const (
 	connectLimit = 60 * time.Second
 )
 
-// newPeer is a lean client: one codec, no interceptors, so that the machine is left to the server.
+// newPeer is a lean client: one codec, no interceptors, so that the machine is left to the server. It negotiates what
+// browsers do, so that the server does what it does for them.
 func newPeer() (*webrtc.PeerConnection, error) {
 	engine := &webrtc.MediaEngine{}
 	if err := engine.RegisterCodec(webrtc.RTPCodecParameters{
-		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90_000},
-		PayloadType:        96,
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeVP8, ClockRate: 90_000, RTCPFeedback: []webrtc.RTCPFeedback{
+				{Type: webrtc.TypeRTCPFBNACK},
+				{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
+				{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
+				{Type: webrtc.TypeRTCPFBTransportCC},
+			},
+		},
+		PayloadType: 96,
 	}, webrtc.RTPCodecTypeVideo); err != nil {
+		return nil, err
+	}
+	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI},
+		webrtc.RTPCodecTypeVideo); err != nil {
 		return nil, err
 	}
 	s := webrtc.SettingEngine{}

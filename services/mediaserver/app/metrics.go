@@ -38,6 +38,8 @@ func newMediaCollector(stats func() media.Stats) *mediaCollector {
 			func(s media.Stats) float64 { return float64(s.PacketsIn) }),
 		metric("sent_packets_total", "RTP packets sent.", counter,
 			func(s media.Stats) float64 { return float64(s.PacketsOut) }),
+		metric("dropped_packets_total", "RTP packets of these that the kernel did not take.", counter,
+			func(s media.Stats) float64 { return float64(s.PacketsDropped) }),
 	}}
 }
 

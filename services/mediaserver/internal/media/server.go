@@ -232,6 +232,7 @@ type Stats struct {
 	PipelinesCreated      int64  // for sessions of the fleet
 	BytesIn, BytesOut     uint64 // RTP payload and headers, without encryption and UDP
 	PacketsIn, PacketsOut uint64
+	PacketsDropped        uint64 // of those that went out
 }
 
 // Stats counts.
@@ -243,6 +244,7 @@ func (s *Server) Stats() Stats {
 		BytesOut:         traffic.BytesOut,
 		PacketsIn:        traffic.PacketsIn,
 		PacketsOut:       traffic.PacketsOut,
+		PacketsDropped:   traffic.PacketsDropped,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

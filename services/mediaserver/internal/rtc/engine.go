@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +14,6 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
-
-	"github.com/orkestro/orkestro/services/mediaserver/internal/udp"
 )
 
 const (
@@ -155,6 +152,8 @@ func (e *Engine) Close() error {
 // Traffic counts RTP over the life of an engine: headers and payload, without encryption and UDP.
 type Traffic struct {
 	BytesIn, BytesOut, PacketsIn, PacketsOut uint64
+	// PacketsDropped were not sent although they count as out: the kernel took nothing for too long, or refused them.
+	PacketsDropped uint64
 }
 
 type traffic struct {
@@ -166,6 +165,7 @@ func (e *Engine) Traffic() Traffic {
 	return Traffic{
 		BytesIn: e.traffic.bytesIn.Load(), BytesOut: e.traffic.bytesOut.Load(),
 		PacketsIn: e.traffic.packetsIn.Load(), PacketsOut: e.traffic.packetsOut.Load(),
+		PacketsDropped: e.network.dropped(),
 	}
 }
 
@@ -174,44 +174,4 @@ func (t *traffic) count(size, copies int) {
 	t.bytesIn.Add(uint64(size))
 	t.packetsOut.Add(uint64(copies))
 	t.bytesOut.Add(uint64(size * copies))
-}
-
-// network is the sockets.
-type network struct {
-	port int
-	udp  ice.UDPMux
-	tcp  ice.TCPMux // nil: none
-}
-
-func (n *network) close() error {
-	err := n.udp.Close()
-	if n.tcp != nil {
-		err = errors.Join(err, n.tcp.Close())
-	}
-	return err
-}
-
-func openNetwork(cfg NetworkConfig, loggers pionLoggers) (*network, error) {
-	conns, port, err := listenUDP(cfg)
-	if err != nil {
-		return nil, err
-	}
-	muxes := make([]ice.UDPMux, 0, len(conns))
-	for _, conn := range conns {
-		fast, err := udp.New(conn)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("media socket: %w", err), ice.NewMultiUDPMuxDefault(muxes...).Close())
-		}
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("ice"), UDPConn: fast}))
-	}
-	n := &network{port: port, udp: ice.NewMultiUDPMuxDefault(muxes...)}
-	if cfg.TCPAddress == "" {
-		return n, nil
-	}
-	listener, err := net.Listen("tcp", cfg.TCPAddress) //nolint:noctx // resolves nothing and returns at once
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for media: %w", err), n.udp.Close())
-	}
-	n.tcp = webrtc.NewICETCPMux(loggers.NewLogger("ice"), listener, tcpReadBuffer)
-	return n, nil
 }

@@ -8,12 +8,19 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/pion/ice/v4"
+
+	"github.com/orkestro/orkestro/services/mediaserver/internal/udp"
 )
 
 const (
 	udpBufferBytes = 4 << 20 // chosen: a quarter second at 130 Mbit/s; the kernel may grant less
 	tcpReadBuffer  = 16      // packets
-	listenAttempts = 10      // free ports tried until one is free on every address
+	// What waits for one client over TCP, in bytes: chosen; more than a second of video. A client that does not read must
+	// not hold up others, so what comes when it is full is dropped.
+	tcpWriteBuffer = 512 << 10
+	listenAttempts = 10 // free ports tried until one is free on every address
 )
 
 // NetworkConfig says how media reaches the process. The zero value listens on any free UDP port of every interface but
@@ -28,6 +35,56 @@ type NetworkConfig struct {
 	RTPPorts     string        // "LOW-HIGH" of RTP without ICE, two ports a stream; empty: any free ones
 	Disconnected time.Duration // silence after which a connection counts as disconnected; 0: 5 s
 	Failed       time.Duration // time after which a disconnected connection has failed; 0: 25 s
+}
+
+// network is the sockets.
+type network struct {
+	port  int
+	conns []*udp.Conn
+	udp   ice.UDPMux // over conns
+	tcp   ice.TCPMux // nil: none
+}
+
+func (n *network) close() error {
+	err := n.udp.Close()
+	if n.tcp != nil {
+		err = errors.Join(err, n.tcp.Close())
+	}
+	return err
+}
+
+func (n *network) dropped() (packets uint64) {
+	for _, conn := range n.conns {
+		packets += conn.Dropped()
+	}
+	return packets
+}
+
+func openNetwork(cfg NetworkConfig, loggers pionLoggers) (*network, error) {
+	sockets, port, err := listenUDP(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &network{port: port}
+	muxes := make([]ice.UDPMux, 0, len(sockets))
+	for _, socket := range sockets {
+		conn := udp.New(socket)
+		n.conns = append(n.conns, conn)
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("ice"), UDPConn: conn}))
+	}
+	n.udp = ice.NewMultiUDPMuxDefault(muxes...)
+	if cfg.TCPAddress == "" {
+		return n, nil
+	}
+	listener, err := net.Listen("tcp", cfg.TCPAddress) //nolint:noctx // resolves nothing and returns at once
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for media: %w", err), n.udp.Close())
+	}
+	n.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
+		Listener: listener, Logger: loggers.NewLogger("ice"),
+		ReadBufferSize: tcpReadBuffer, WriteBufferSize: tcpWriteBuffer,
+	})
+	return n, nil
 }
 
 // listenUDP opens one socket an address, all on the same port. A socket of its own for each address makes the kernel

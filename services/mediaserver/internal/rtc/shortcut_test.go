@@ -27,7 +27,7 @@ func (w *pionWay) WriteRTP(_ *rtp.Header, payload []byte) (int, error) {
 func (w *pionWay) Write(b []byte) (int, error) { return len(b), nil }
 
 // openShortcut has everything but a pair.
-func openShortcut(t testing.TB) *shortcut {
+func openShortcut(t *testing.T) *shortcut {
 	t.Helper()
 	s := &shortcut{path: &path{}, buffers: newEncryptions()}
 	handshakeOf(&s.keys, dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, extension.SRTP_AEAD_AES_128_GCM)

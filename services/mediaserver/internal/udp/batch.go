@@ -4,11 +4,12 @@ import (
 	"net/netip"
 )
 
-// Bounds of what waits to be sent by one socket. Chosen: a video frame of 6 packets for 600 receivers; more only waits
-// while the kernel takes nothing, and late media is of no use.
+// Bounds of what waits to be sent by one socket. Chosen: half a second of one video for 100 receivers. So much only
+// waits while the kernel takes nothing or the process gets no processor, and later media is of no use.
 const (
-	maxPackets    = 4096
-	maxBatchBytes = 4 << 20
+	maxPackets    = 8192
+	maxBatchBytes = 8 << 20
+	keptBytes     = 256 << 10 // below this no memory is given back
 )
 
 // Bounds of one message of several segments.
@@ -25,6 +26,7 @@ type batch struct {
 	packets  []packet
 	messages []message
 	open     map[netip.AddrPort]int32 // the last message to a destination
+	usual    int                      // bytes that a batch has had lately, at most
 }
 
 // packet is one datagram.
@@ -96,6 +98,10 @@ func (b *batch) begin(i int32) {
 	b.messages = append(b.messages, message{first: i, last: i, segments: 1, size: size, bytes: size})
 }
 
+// reset empties the batch. Memory that a jam needed is given back in time.
 func (b *batch) reset() {
+	if b.usual = max(len(b.data), b.usual-b.usual/16); cap(b.data) > max(4*b.usual, keptBytes) {
+		b.data = nil
+	}
 	b.data, b.packets, b.messages = b.data[:0], b.packets[:0], b.messages[:0]
 }

@@ -105,3 +105,21 @@ func TestBatch_IsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What a jam needed is not kept for ever.
+func TestBatch_GivesMemoryBack(t *testing.T) {
+	b := newBatch()
+	fill := func(packets int) {
+		for range packets {
+			b.add(make([]byte, 1200), destination(0))
+		}
+		b.reset()
+	}
+	fill(5000)
+	for range 100 {
+		fill(100)
+	}
+	if cap(b.data) > keptBytes {
+		t.Errorf("%d bytes are kept", cap(b.data))
+	}
+}

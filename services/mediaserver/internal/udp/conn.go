@@ -36,17 +36,13 @@ type Conn struct {
 }
 
 // New takes a socket over: Close closes it.
-func New(socket *net.UDPConn) (*Conn, error) {
-	s, err := newSender(socket)
-	if err != nil {
-		return nil, err
-	}
+func New(socket *net.UDPConn) *Conn {
 	c := &Conn{
-		socket: socket, sender: s, known: map[netip.AddrPort]*net.UDPAddr{},
+		socket: socket, sender: newSender(socket), known: map[netip.AddrPort]*net.UDPAddr{},
 		filling: newBatch(), wake: make(chan struct{}, 1),
 	}
 	c.done.Go(c.flush)
-	return c, nil
+	return c
 }
 
 // Dropped counts the packets that were not sent: the kernel took none for long, or refused them.

@@ -3,7 +3,6 @@ package udp
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -50,19 +49,13 @@ type segmentSize struct {
 	_    [unix.SizeofPtr - 2]byte
 }
 
-func newSender(socket *net.UDPConn) (*sender, error) {
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("raw socket: %w", err)
-	}
+func newSender(socket *net.UDPConn) *sender {
+	raw, _ := socket.SyscallConn() // fails of a nil socket only
 	s := &sender{socket: raw, ipv6: socket.LocalAddr().(*net.UDPAddr).IP.To4() == nil}
-	err = raw.Control(func(fd uintptr) {
+	_ = raw.Control(func(fd uintptr) { // fails of a closed socket only, which sends nothing either
 		_, missing := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 		s.segmented = missing == nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("raw socket: %w", err)
-	}
 	s.call = func(fd uintptr) bool {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd,
 			uintptr(unsafe.Pointer(&s.pending[0])), //nolint:gosec // x/sys/unix has no sendmmsg
@@ -70,7 +63,7 @@ func newSender(socket *net.UDPConn) (*sender, error) {
 		s.sent, s.errno = int(n), errno
 		return errno != unix.EAGAIN
 	}
-	return s, nil
+	return s
 }
 
 // send sends a batch and gives the number of packets that could not be. It waits while the socket's buffer is full.

@@ -10,7 +10,7 @@ import (
 // sender writes packet by packet.
 type sender struct{ socket *net.UDPConn }
 
-func newSender(socket *net.UDPConn) (*sender, error) { return &sender{socket}, nil }
+func newSender(socket *net.UDPConn) *sender { return &sender{socket} }
 
 // send sends a batch and gives the number of packets that could not be.
 func (s *sender) send(b *batch) (failed int) {
