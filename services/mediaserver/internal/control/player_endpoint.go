@@ -6,8 +6,8 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
-// createPlayerEndpoint makes a PlayerEndpoint. Its other two parameters have no effect: media is always sent as it is, and
-// files need no cache.
+// createPlayerEndpoint makes a PlayerEndpoint. Its other two parameters have no effect: media is always sent as it is,
+// and files need no cache.
 func createPlayerEndpoint(r *registry) constructor {
 	return func(p params) (media.Object, error) {
 		pipeline, err := r.pipelineOf(p)

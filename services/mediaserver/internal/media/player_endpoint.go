@@ -24,8 +24,8 @@ type VideoInfo struct {
 	Duration     int64  `json:"duration"`
 }
 
-// PlayerEndpoint is the PlayerEndpoint of the Kurento Protocol: it sends a file to what is connected, as it is. Safe for
-// concurrent use; the fields below are owned by the queue.
+// PlayerEndpoint is the PlayerEndpoint of the Kurento Protocol: it sends a file to what is connected, as it is. Safe
+// for concurrent use; the fields below are owned by the queue.
 type PlayerEndpoint struct {
 	uriEndpoint
 

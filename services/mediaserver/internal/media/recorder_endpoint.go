@@ -171,7 +171,8 @@ func (e *RecorderEndpoint) close() {
 	e.pipeline.forget(e)
 }
 
-// tap takes the packets of one kind for a recorder. Those that nobody records, or not now, count as taken. Safe for concurrent use.
+// tap takes the packets of one kind for a recorder. Those that nobody records, or not now, count as taken. Safe for
+// concurrent use.
 type tap struct {
 	profile  recording.Profile
 	codec    atomic.Pointer[string]

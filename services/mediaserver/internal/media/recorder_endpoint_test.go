@@ -263,10 +263,11 @@ func TestRecorder_WebRTC(t *testing.T) {
 			}
 			<-client.publish(filepath.Join(l.dir, clip))
 			testkit.Eventually(t, func() error {
-				if flowing, err := recorder.MediaFlowingIn(media.Video); err != nil || !flowing {
-					return fmt.Errorf("flowing %v, %v", flowing, err)
+				flowing, err := recorder.MediaFlowingIn(media.Video)
+				if err == nil && !flowing {
+					err = errors.New("no media flows")
 				}
-				return nil
+				return err
 			})
 			if err := recorder.StopAndWait(t.Context()); err != nil {
 				t.Fatal(err)

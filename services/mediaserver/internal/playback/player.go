@@ -1,9 +1,9 @@
 package playback
 
 import (
-	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,7 +29,8 @@ type Player struct {
 	media    *Media
 	ended    func(error)
 	commands chan func()
-	cancel   context.CancelFunc
+	stop     func() // may be called again
+	stopping chan struct{}
 	done     chan struct{}
 	position atomic.Int64
 
@@ -53,14 +54,15 @@ type feeding struct {
 // Play begins to send media, which the player closes, to one feed a track; nil leaves a track out. ended is told, by
 // the player's goroutine, when nothing more comes by itself: nil at the end of the file. It must not call the player.
 func Play(media *Media, feeds []Feed, ended func(error)) *Player {
-	ctx, cancel := context.WithCancel(context.Background())
 	p := &Player{
-		media: media, ended: ended, commands: make(chan func()), cancel: cancel, done: make(chan struct{}), fresh: true,
+		media: media, ended: ended, commands: make(chan func()), fresh: true,
+		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
+	p.stop = sync.OnceFunc(func() { close(p.stopping) })
 	for i, t := range media.Tracks() {
 		p.feeds = append(p.feeds, &feeding{packetizer: newPacketizer(t), feed: feeds[i], waiting: t.Video()})
 	}
-	go p.run(ctx)
+	go p.run()
 	return p
 }
 
@@ -95,7 +97,7 @@ func (p *Player) Seek(to time.Duration) error {
 
 // Stop ends the player and returns when the file is closed. It may be called again.
 func (p *Player) Stop() {
-	p.cancel()
+	p.stop()
 	<-p.done
 }
 
@@ -109,17 +111,19 @@ func (p *Player) do(what func()) {
 	}
 }
 
-func (p *Player) run(ctx context.Context) {
+func (p *Player) run() {
 	defer close(p.done)
-	err := p.play(ctx)
+	err := p.play()
 	err = errors.Join(err, p.media.Close())
-	if ctx.Err() == nil {
+	select {
+	case <-p.stopping:
+	default:
 		p.ended(err)
 	}
 }
 
-// play returns at the end of the file, at an error in it, or when ctx ends.
-func (p *Player) play(ctx context.Context) error {
+// play returns at the end of the file, at an error in it, or when the player is stopped.
+func (p *Player) play() error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -136,7 +140,7 @@ func (p *Player) play(ctx context.Context) error {
 			due = timer.C
 		}
 		select {
-		case <-ctx.Done():
+		case <-p.stopping:
 			return nil
 		case command := <-p.commands:
 			command()
