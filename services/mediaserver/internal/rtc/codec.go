@@ -9,16 +9,17 @@ import (
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/webrtc/v4"
-
-	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Header extensions that are understood. The others are not negotiated, so that nobody sends them.
+// Header extensions that are understood. The others are not negotiated, so that nobody sends them: a sender that may
+// not write how its video is to be turned, for one, turns it itself, which every receiver and every file understands.
+// Audio level and Dependency Descriptor are forwarded.
 const (
 	extensionMID        = "urn:ietf:params:rtp-hdrext:sdes:mid"
-	extensionAudioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level" // RFC 6464; the only one that is forwarded
+	extensionAudioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level" // RFC 6464
 	extensionRID        = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 	extensionRepairRID  = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+	extensionDependency = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 	extensionTWCC       = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 )
 
@@ -122,64 +123,25 @@ func newDuplexRole() (role, error) {
 
 func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {
 	engine := &webrtc.MediaEngine{}
-	for _, c := range audioCodecs() {
-		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeAudio); err != nil {
-			return nil, fmt.Errorf("register %s: %w", c.MimeType, err)
-		}
-	}
-	for _, c := range videoCodecs() {
-		if err := engine.RegisterCodec(c, webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, fmt.Errorf("register %s: %w", c.MimeType, err)
-		}
-		if err := engine.RegisterCodec(rtxFor(c), webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, fmt.Errorf("register RTX for %s: %w", c.MimeType, err)
+	for _, kind := range KindsOf() {
+		for _, c := range withCompanions(kind) {
+			if err := engine.RegisterCodec(c, webrtc.NewRTPCodecType(kind)); err != nil {
+				return nil, fmt.Errorf("register %s %s: %w", c.MimeType, c.SDPFmtpLine, err)
+			}
 		}
 	}
 	if err := registerExtension(engine, extensionAudioLevel, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
-	if err := registerExtension(engine, extensionTWCC, webrtc.RTPCodecTypeVideo); err != nil {
-		return nil, err
+	for _, uri := range []string{extensionTWCC, extensionDependency} {
+		if err := registerExtension(engine, uri, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, err
+		}
 	}
 	if !receiving {
 		return engine, nil
 	}
 	return engine, registerReceiving(engine)
-}
-
-// rtxFor is the RTX stream (RFC 4588) of one of our own video codecs: the even payload types have the next, as browsers
-// do it, and the odd 127 has the one that is left.
-func rtxFor(c webrtc.RTPCodecParameters) webrtc.RTPCodecParameters {
-	payload := c.PayloadType + 1
-	if c.PayloadType == 127 {
-		payload = 125
-	}
-	rtx := codec(webrtc.MimeTypeRTX, c.ClockRate, 0, fmt.Sprintf("apt=%d", c.PayloadType), payload)
-	rtx.RTCPFeedback = nil
-	return rtx
-}
-
-// withRTX is every codec of a kind that can be forwarded, and what carries it again when it was lost.
-func withRTX(kind string) []webrtc.RTPCodecParameters {
-	var list []webrtc.RTPCodecParameters
-	for _, c := range codecsOf(kind) {
-		list = append(list, c)
-		if kind == control.KindVideo {
-			list = append(list, rtxFor(c))
-		}
-	}
-	return list
-}
-
-// rtxOf is the RTX stream of a payload type in a list that was negotiated, 0 when there is none.
-func rtxOf(payload webrtc.PayloadType, list []webrtc.RTPCodecParameters) webrtc.PayloadType {
-	for _, c := range list {
-		if strings.EqualFold(c.MimeType, webrtc.MimeTypeRTX) &&
-			newCodec(c.RTPCodecCapability).parameter("apt", "") == strconv.Itoa(int(payload)) {
-			return c.PayloadType
-		}
-	}
-	return 0
 }
 
 func registerReceiving(engine *webrtc.MediaEngine) error {

@@ -104,11 +104,13 @@ func (p *DuplexPeer) answerKind(offer *Description, kind string, sink *Sink) err
 	return nil
 }
 
+// inServerOrder are the codecs of a list, best first, and what comes along with them.
 func inServerOrder(kind string, codecs []webrtc.RTPCodecParameters) []webrtc.RTPCodecParameters {
 	rank := func(c webrtc.RTPCodecParameters) int {
-		return slices.IndexFunc(codecsOf(kind), func(own webrtc.RTPCodecParameters) bool {
-			return newCodec(own.RTPCodecCapability).matches(newCodec(c.RTPCodecCapability))
-		})
+		if isCompanion(c.MimeType) {
+			return len(codecsOf(kind))
+		}
+		return rankOf(kind, newCodec(c.RTPCodecCapability))
 	}
 	sorted := slices.DeleteFunc(slices.Clone(codecs), func(c webrtc.RTPCodecParameters) bool { return rank(c) < 0 })
 	slices.SortStableFunc(sorted, func(a, b webrtc.RTPCodecParameters) int { return rank(a) - rank(b) })

@@ -12,6 +12,9 @@ import (
 type FeedConfig struct {
 	Codec        Codec
 	AudioLevelID uint8 // id of the audio level extension (RFC 6464) in the packets; 0: none
+	DependencyID uint8 // id of the AV1 Dependency Descriptor in the packets, likewise
+
+	REDPayloadType uint8 // of packets that are redundant audio of Codec; 0: there are none
 
 	// Layer is the RID of this encoding, and Layers are those of all that the sender offered, in its order, up to 4
 	// (RFC 8853); "" and nil: there is one only.
@@ -40,6 +43,9 @@ type Feed struct {
 	rewritten  []byte
 	deliveries []delivery
 	wanted     []uint64
+	dependency payload.Dependency
+
+	dependencies payload.Dependencies // what the descriptors of an AV1 stream refer to
 
 	started bool   // a packet has come; guarded by the source's mu, as is
 	losses  losses // of video
@@ -82,7 +88,10 @@ func (f *Feed) Write(packet []byte, at time.Time) bool {
 	if f.in.Unmarshal(packet) != nil {
 		return true
 	}
-	p := f.read(at)
+	p, ok := f.read(at)
+	if !ok {
+		return true
+	}
 	s := f.source
 	s.mu.Lock()
 	if f.encoding == nil || f.encoding.feed != f {
@@ -97,24 +106,46 @@ func (f *Feed) Write(packet []byte, at time.Time) bool {
 	return true
 }
 
-// read is what can be told of a packet without the source.
-func (f *Feed) read(at time.Time) packet {
+// read is what can be told of a packet without the source; ok is false when it makes no sense.
+func (f *Feed) read(at time.Time) (p packet, ok bool) {
 	f.reception.arrived(f.in.SSRC, f.in.SequenceNumber, f.in.Timestamp, f.cfg.Codec.ClockRate, at)
-	p := packet{at: at, marker: f.in.Marker, payload: f.in.Payload}
+	p = packet{at: at, marker: f.in.Marker, payload: f.in.Payload}
 	if f.cfg.AudioLevelID != 0 {
 		p.audioLevel = f.in.GetExtension(f.cfg.AudioLevelID)
 	}
+	if f.cfg.REDPayloadType != 0 && f.in.PayloadType == f.cfg.REDPayloadType {
+		return p, p.unpack()
+	}
 	if !f.source.video() || f.encoding == nil {
-		return p
+		return p, true
 	}
 	switch f.encoding.format {
 	case payload.FormatVP8:
 		p.vp8, _ = payload.ParseVP8(p.payload)
 		p.info = p.vp8.Info()
+	case payload.FormatAV1:
+		p.info = f.readAV1(&p)
 	default:
 		p.info, _ = f.encoding.format.Read(p.payload)
 	}
-	return p
+	return p, true
+}
+
+// readAV1 prefers the Dependency Descriptor to the payload. It is passed on while there is one encoding: its frame
+// numbers are those of one encoder.
+func (f *Feed) readAV1(p *packet) payload.Info {
+	info, _ := payload.FormatAV1.Read(p.payload)
+	if f.cfg.DependencyID == 0 {
+		return info
+	}
+	descriptor := f.in.GetExtension(f.cfg.DependencyID)
+	if len(f.cfg.Layers) == 0 {
+		p.dependency = descriptor
+	}
+	if f.dependencies.Read(descriptor, &f.dependency) {
+		return f.dependency.Info()
+	}
+	return info
 }
 
 // take numbers and stores a packet and decides who gets it how. It needs s.mu.

@@ -242,6 +242,8 @@ func (d *delivery) write(h *rtp.Header, p *packet, rewritten *[]byte) int {
 	switch {
 	case d.filler: // RFC 3550 section 5.1
 		h.Padding, h.PaddingSize, content = true, 1, nil
+	case d.out.REDPayloadType != 0 && p.red != nil && p.redInner == d.out.PayloadType:
+		h.PayloadType, content = d.out.REDPayloadType, p.red
 	case d.renumber:
 		*rewritten = p.vp8.Rewrite((*rewritten)[:0], content, d.picture, d.tl0)
 		content = *rewritten
@@ -269,7 +271,18 @@ func fillHeader(h *rtp.Header, d *delivery, p *packet) {
 		h.ExtensionProfile = rtp.ExtensionProfileOneByte
 		_ = h.SetExtension(d.out.AudioLevelID, p.audioLevel) // ids above 14 do not fit and are left away
 	}
+	if d.out.DependencyID != 0 && len(p.dependency) > 0 {
+		h.Extension = true
+		h.ExtensionProfile = rtp.ExtensionProfileOneByte
+		if len(p.dependency) > maxShortExtension {
+			h.ExtensionProfile = rtp.ExtensionProfileTwoByte
+		}
+		_ = h.SetExtension(d.out.DependencyID, p.dependency)
+	}
 }
+
+// maxShortExtension is how long a header extension may be in the one-byte form (RFC 8285 section 4.2).
+const maxShortExtension = 16
 
 // unsent takes back a beginning that was not sent because the output was not connected yet.
 func (s *Source) unsent(k *Sink) {

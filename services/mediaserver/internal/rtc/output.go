@@ -11,6 +11,9 @@ type Output struct {
 	PayloadType  uint8
 	SSRC         uint32
 	AudioLevelID uint8 // id of the audio level extension; 0: none
+	DependencyID uint8 // id of the AV1 Dependency Descriptor, likewise; it may be longer than 16 bytes
+
+	REDPayloadType uint8 // what takes packets of PayloadType with their redundancy (RFC 2198); 0: nothing does
 
 	// Live says that it begins with the next keyframe, not with the pictures since the last one.
 	Live bool

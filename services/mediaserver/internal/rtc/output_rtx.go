@@ -7,8 +7,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// repeating is the output for packets that o lost, by RTX (RFC 4588): on a stream of their own, so that the receiver does
-// not take them for packets that are late, which would spoil its estimates of jitter and loss.
+// repeating is the output for packets that o lost, by RTX (RFC 4588): on a stream of their own, so that the receiver
+// does not take them for packets that are late, which would spoil its estimates of jitter and loss.
 func (o *Output) repeating(payloadType uint8, ssrc uint32, writer rtpWriter) *Output {
 	again := *o
 	again.PayloadType, again.SSRC, again.Writer = payloadType, ssrc, &rtxWriter{writer: writer}

@@ -19,7 +19,10 @@ type packet struct {
 	timestamp  uint32
 	marker     bool
 	audioLevel []byte // RFC 6464, one byte; nil: none
+	dependency []byte // AV1 Dependency Descriptor; nil: none
 	payload    []byte
+	red        []byte       // payload with redundancy (RFC 2198); nil: there is none
+	redInner   uint8        // payload type of the frames in it
 	info       payload.Info // of video
 	vp8        payload.VP8  // of VP8
 }
@@ -31,19 +34,20 @@ type packetStore struct {
 }
 
 type storedPacket struct {
-	used      bool
-	sequence  uint64
-	timestamp uint32
-	marker    bool
-	info      payload.Info
-	vp8       payload.VP8
-	payload   []byte
+	used       bool
+	sequence   uint64
+	timestamp  uint32
+	marker     bool
+	info       payload.Info
+	vp8        payload.VP8
+	payload    []byte
+	dependency []byte
 }
 
 func (s *packetStore) put(p *packet) {
 	slot := &s.slots[p.sequence%storedPackets]
-	payload := append(slot.payload[:0], p.payload...)
-	*slot = storedPacket{true, p.sequence, p.timestamp, p.marker, p.info, p.vp8, payload}
+	payload, dependency := append(slot.payload[:0], p.payload...), append(slot.dependency[:0], p.dependency...)
+	*slot = storedPacket{true, p.sequence, p.timestamp, p.marker, p.info, p.vp8, payload, dependency}
 }
 
 // slot is nil when the packet is not stored.
@@ -54,15 +58,16 @@ func (s *packetStore) slot(sequence uint64) *storedPacket {
 	return nil
 }
 
-// get copies a packet; the payload goes into buffer.
+// get copies a packet; payload and descriptor go into buffer.
 func (s *packetStore) get(sequence uint64, buffer []byte) (packet, bool) {
 	slot := s.slot(sequence)
 	if slot == nil {
 		return packet{}, false
 	}
+	buffer = append(append(buffer[:0], slot.payload...), slot.dependency...)
 	return packet{
 		sequence: sequence, timestamp: slot.timestamp, marker: slot.marker, info: slot.info, vp8: slot.vp8,
-		payload: append(buffer[:0], slot.payload...),
+		payload: buffer[:len(slot.payload)], dependency: buffer[len(slot.payload):],
 	}, true
 }
 

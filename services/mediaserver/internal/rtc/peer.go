@@ -45,6 +45,7 @@ type peer struct {
 	pc     *webrtc.PeerConnection
 	work   sync.WaitGroup // readers of tracks
 	ufrags []string       // of the remote description
+	mixed  bool           // the remote side takes header extensions of more than 16 bytes (RFC 8285 section 6)
 }
 
 func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
@@ -144,6 +145,7 @@ func (p *peer) setRemote(d *Description, kind webrtc.SDPType) error {
 	if err != nil {
 		return err
 	}
+	p.mixed = d.mixed()
 	if !slices.Equal(d.ufrags, p.ufrags) {
 		p.path.restart()
 	}

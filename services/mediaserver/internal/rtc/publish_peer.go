@@ -79,8 +79,8 @@ func (p *PublishPeer) announceCodecs() {
 		if source == nil || source.Codec() != (Codec{}) || transceiver.Receiver() == nil {
 			continue
 		}
-		if codecs := transceiver.Receiver().GetParameters().Codecs; len(codecs) > 0 {
-			source.setCodec(newCodec(codecs[0].RTPCodecCapability))
+		if first, found := firstCodec(transceiver.Receiver().GetParameters().Codecs); found {
+			source.setCodec(newCodec(first.RTPCodecCapability))
 		}
 	}
 }

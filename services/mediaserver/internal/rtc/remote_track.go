@@ -7,6 +7,8 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/orkestro/orkestro/pkg/control"
 )
 
 // read starts the goroutines of a track that comes in, one of layers when there are any; they end with it. codecKnown is
@@ -14,7 +16,15 @@ import (
 func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, layers []string,
 	codecKnown func(),
 ) {
+	parameters := receiver.GetParameters()
 	codec := newCodec(track.Codec().RTPCodecCapability)
+	red := webrtc.PayloadType(0)
+	if inner, found := firstCodec(parameters.Codecs); found && source.Kind() == control.KindAudio {
+		if isCompanion(codec.MIME) {
+			codec = newCodec(inner.RTPCodecCapability)
+		}
+		red = companionIn(parameters.Codecs, inner.PayloadType)
+	}
 	if source.setCodec(codec) && codecKnown != nil {
 		p.work.Go(codecKnown)
 	}
@@ -27,9 +37,12 @@ func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.
 	ssrc := uint32(track.SSRC())
 	feed := source.OpenFeed(FeedConfig{
 		Codec:        codec,
-		AudioLevelID: extensionID(receiver.GetParameters().HeaderExtensions, extensionAudioLevel),
+		AudioLevelID: extensionID(parameters.HeaderExtensions, extensionAudioLevel),
+		DependencyID: extensionID(parameters.HeaderExtensions, extensionDependency),
 		Layer:        rid,
 		Layers:       layers,
+
+		REDPayloadType: uint8(red),
 		// A failure means that the connection is closing.
 		RequestKeyframe: func() { // RFC 4585 section 6.3.1
 			_ = p.writeRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})

@@ -14,15 +14,13 @@ import (
 type format struct {
 	payload string
 	codec   Codec
-	apt     string // RTX: the payload type that it repeats
+	carries string // the payload type that a companion carries
 }
 
-func (f format) isRTX() bool { return strings.EqualFold(f.codec.MIME, webrtc.MimeTypeRTX) }
-
 // withOneFormatEach leaves of an offer one format of each codec that can be forwarded, in the order of the offer, and
-// its RTX. A browser offers two dozen, and what Pion does with them grows with their square. Of several profiles of one
-// codec the server's favourite stays: the one that most receivers decode. Where the remote side only receives, all that it
-// decodes stay: it may get whatever somebody else sends.
+// what comes along with it. A browser offers two dozen, and what Pion does with them grows with their square. Of several
+// profiles of one codec the server's favourite stays: the one that most receivers decode. Where the remote side only
+// receives, all that it decodes stay: it may get whatever somebody else sends.
 func withOneFormatEach(s *sdp.SessionDescription) {
 	for _, m := range s.MediaDescriptions {
 		kind := m.MediaName.Media
@@ -68,7 +66,7 @@ func favourites(kind string, formats []format) []string {
 		}
 	}
 	for _, f := range formats {
-		if f.isRTX() && slices.Contains(kept, f.apt) {
+		if f.carries != "" && slices.Contains(kept, f.carries) {
 			kept = append(kept, f.payload)
 		}
 	}
@@ -102,7 +100,7 @@ func formatsOf(m *sdp.MediaDescription) []format {
 		f := format{payload: payload, codec: Codec{
 			MIME: m.MediaName.Media + "/" + name, ClockRate: uint32(clock), Format: lines[payload],
 		}}
-		f.apt = f.codec.parameter("apt", "")
+		f.carries = carried(f.codec.MIME, f.codec.Format)
 		formats = append(formats, f)
 	}
 	return formats
@@ -149,7 +147,7 @@ func (d *Description) formatsOf(mid string) []webrtc.RTPCodecParameters {
 func taken(offered, answered []webrtc.RTPCodecParameters) []webrtc.RTPCodecParameters {
 	sensible := slices.ContainsFunc(offered, func(c webrtc.RTPCodecParameters) bool {
 		_, found := newCodec(c.RTPCodecCapability).find(answered)
-		return found && c.MimeType != webrtc.MimeTypeRTX
+		return found && !isCompanion(c.MimeType)
 	})
 	if len(answered) == 0 || sensible {
 		return answered
@@ -170,7 +168,7 @@ func (d *Description) withEveryFormat(kind string) bool {
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		return a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb"
 	})
-	for _, c := range withRTX(kind) {
+	for _, c := range withCompanions(kind) {
 		_, name, _ := strings.Cut(c.MimeType, "/")
 		m.WithCodec(uint8(c.PayloadType), name, c.ClockRate, c.Channels, c.SDPFmtpLine)
 		for _, f := range c.RTCPFeedback {
@@ -178,4 +176,19 @@ func (d *Description) withEveryFormat(kind string) bool {
 		}
 	}
 	return true
+}
+
+// mixed says whether the remote side takes header extensions of both forms on one stream (RFC 8285 section 6).
+func (d *Description) mixed() bool {
+	_, found := d.parsed.Attribute(sdp.AttrKeyExtMapAllowMixed)
+	return found
+}
+
+// withMixed says in an offer that this side takes header extensions of both forms.
+func withMixed(text string) string {
+	const line = "a=" + sdp.AttrKeyExtMapAllowMixed + "\r\n"
+	if strings.Contains(text, line) {
+		return text
+	}
+	return strings.Replace(text, "m=", line+"m=", 1)
 }

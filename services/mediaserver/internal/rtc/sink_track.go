@@ -61,8 +61,15 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 		Writer:       t.writer(ctx),
 		Control:      t.peer.writeRTCP,
 	}
-	if rtx := rtxOf(chosen.PayloadType, negotiated); rtx != 0 && ctx.SSRCRetransmission() != 0 {
-		out.again = out.repeating(uint8(rtx), uint32(ctx.SSRCRetransmission()), t.writer(ctx))
+	if t.peer.mixed {
+		out.DependencyID = extensionID(ctx.HeaderExtensions(), extensionDependency)
+	}
+	switch companion := uint8(companionIn(negotiated, chosen.PayloadType)); {
+	case companion == 0:
+	case t.kind == control.KindAudio:
+		out.REDPayloadType = companion
+	case ctx.SSRCRetransmission() != 0:
+		out.again = out.repeating(companion, uint32(ctx.SSRCRetransmission()), t.writer(ctx))
 	}
 	if t.wanted == (Codec{}) {
 		takeFormats(out, negotiated)

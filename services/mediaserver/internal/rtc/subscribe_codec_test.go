@@ -25,7 +25,7 @@ func withFirstFormat(text string) string {
 		if formats := formatsOf(m); len(formats) > 1 {
 			kept := []string{formats[0].payload}
 			for _, f := range formats {
-				if f.apt == formats[0].payload {
+				if f.carries == formats[0].payload {
 					kept = append(kept, f.payload)
 				}
 			}
@@ -175,7 +175,7 @@ func TestDescription_FormatsOf(t *testing.T) {
 		for _, kind := range KindsOf() {
 			if d.withEveryFormat(kind) {
 				at := slices.IndexFunc(d.Media, func(m Media) bool { return m.Kind == kind })
-				if got := len(formatsOf(d.parsed.MediaDescriptions[at])); got != len(withRTX(kind)) {
+				if got := len(formatsOf(d.parsed.MediaDescriptions[at])); got != len(withCompanions(kind)) {
 					t.Fatalf("%d formats", got)
 				}
 			}

@@ -166,8 +166,8 @@ func (p *SubscribePeer) offered(kind string, wanted Codec) []webrtc.RTPCodecPara
 		return all
 	}
 	list := []webrtc.RTPCodecParameters{first}
-	if kind == control.KindVideo {
-		list = append(list, rtxFor(first))
+	if companion, found := companionOf(first); found {
+		list = append(list, companion)
 	}
 	if p.full[kind] {
 		return list
@@ -246,9 +246,10 @@ func (p *SubscribePeer) Offer(ctx context.Context, iceRestart bool) (string, err
 	if iceRestart {
 		p.path.restart()
 	}
-	return p.setLocal(ctx, func() (webrtc.SessionDescription, error) {
+	text, err := p.setLocal(ctx, func() (webrtc.SessionDescription, error) {
 		return p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: iceRestart})
 	})
+	return withMixed(text), err
 }
 
 // Accept takes the client's answer to the last offer. Errors that are [ErrSDP] leave the connection as it was; after

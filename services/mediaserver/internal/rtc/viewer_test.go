@@ -46,6 +46,15 @@ func newViewer(tb testing.TB, engine *Engine, register func(*webrtc.MediaEngine)
 		tb.Fatal(err)
 	}
 	tb.Cleanup(server.Close)
+	client := newClient(tb, register)
+	client.OnTrack(v.read)
+	v.server, v.client = server, client
+	return v
+}
+
+// newClient is a client that decodes what register says.
+func newClient(tb testing.TB, register func(*webrtc.MediaEngine) error) *webrtc.PeerConnection {
+	tb.Helper()
 	media := &webrtc.MediaEngine{}
 	if err := register(media); err != nil {
 		tb.Fatal(err)
@@ -62,9 +71,7 @@ func newViewer(tb testing.TB, engine *Engine, register func(*webrtc.MediaEngine)
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = client.GracefulClose() })
-	client.OnTrack(v.read)
-	v.server, v.client = server, client
-	return v
+	return client
 }
 
 func (v *viewer) read(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
