@@ -53,6 +53,10 @@ type FleetPipeline struct {
 // user.
 const OpFleetEndpoints = "getFleetEndpoints"
 
+// OpFleetViews is an operation of the ServerManager: no parameters -> []FleetEndpoint, all ViewEndpoints, whose User
+// and Join are the viewer.
+const OpFleetViews = "getFleetViews"
+
 // FleetEndpoint is a live endpoint that was made for a user's presence in a session.
 type FleetEndpoint struct {
 	ID       string         `json:"id"`

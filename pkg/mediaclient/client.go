@@ -84,6 +84,11 @@ func (c *Client) Endpoints(ctx context.Context) ([]mediaapi.FleetEndpoint, error
 	return invoke[[]mediaapi.FleetEndpoint](ctx, c, mediaapi.ServerManagerID, mediaapi.OpFleetEndpoints, nil)
 }
 
+// Views lists what was made for viewers, in all pipelines of the fleet.
+func (c *Client) Views(ctx context.Context) ([]mediaapi.FleetEndpoint, error) {
+	return invoke[[]mediaapi.FleetEndpoint](ctx, c, mediaapi.ServerManagerID, mediaapi.OpFleetViews, nil)
+}
+
 type objectParams struct {
 	Object string `json:"object"`
 }

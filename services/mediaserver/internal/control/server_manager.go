@@ -101,6 +101,7 @@ func serverManager(r *registry, factories func() map[string][]string) trait {
 		"getKmd":                  getKMD,
 		mediaapi.OpFleetPipelines: onObject(func(media.Object) any { return fleetPipelines(r.media) }),
 		mediaapi.OpFleetEndpoints: onObject(func(media.Object) any { return fleetEndpoints(r.media) }),
+		mediaapi.OpFleetViews:     onObject(func(media.Object) any { return fleetViews(r.media) }),
 	}
 	return trait{operations: operations, events: []string{media.EventObjectCreated, media.EventObjectDestroyed}}
 }

@@ -34,3 +34,17 @@ func viewEndpoint() trait {
 		}),
 	}}
 }
+
+func fleetViews(m *media.Server) []mediaapi.FleetEndpoint {
+	list := []mediaapi.FleetEndpoint{}
+	for _, p := range m.Pipelines() {
+		for _, child := range p.Children() {
+			if e, ok := child.(*media.ViewEndpoint); ok && p.Session() != "" {
+				list = append(list, mediaapi.FleetEndpoint{
+					ID: e.ID(), Pipeline: p.ID(), User: e.Viewer(), Join: control.JoinID(e.Viewer()),
+				})
+			}
+		}
+	}
+	return list
+}

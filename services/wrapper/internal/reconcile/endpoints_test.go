@@ -21,6 +21,7 @@ import (
 type server struct {
 	control.MediaServer
 	endpoints []mediaapi.FleetEndpoint
+	views     []mediaapi.FleetEndpoint
 
 	mu       sync.Mutex
 	released []string
@@ -35,6 +36,8 @@ func (s *server) Pipelines(context.Context) ([]mediaapi.FleetPipeline, error) {
 func (s *server) Endpoints(context.Context) ([]mediaapi.FleetEndpoint, error) {
 	return s.endpoints, nil
 }
+
+func (s *server) Views(context.Context) ([]mediaapi.FleetEndpoint, error) { return s.views, nil }
 
 func (s *server) ReleaseObject(_ context.Context, id string) error {
 	s.mu.Lock()

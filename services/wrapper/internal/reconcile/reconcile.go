@@ -36,6 +36,7 @@ const (
 type Server interface {
 	Pipelines(ctx context.Context) ([]mediaapi.FleetPipeline, error)
 	Endpoints(ctx context.Context) ([]mediaapi.FleetEndpoint, error)
+	Views(ctx context.Context) ([]mediaapi.FleetEndpoint, error)
 	ReleaseObject(ctx context.Context, id string) error
 }
 
@@ -66,6 +67,7 @@ type Reconciler struct {
 	lookedAt string                                // the last negotiation that was looked at
 	unused   map[string]time.Time                  // endpoints that no connection has, and since when
 	reserved map[control.MediaServerID]reservation // places that were taken
+	viewed   map[control.MediaServerID]viewed      // endpoints of viewers
 }
 
 // New is a reconciler that looks every so often; Run starts it. replica is the id of this Wrapper, for the audit.
@@ -76,6 +78,7 @@ func New(
 		every: every, replica: replica, store: st, fleet: f, connect: c, sender: s,
 		log:    logger.With(slog.String(logging.KeyComponent, "reconcile")),
 		unused: map[string]time.Time{}, reserved: map[control.MediaServerID]reservation{},
+		viewed: map[control.MediaServerID]viewed{},
 	}
 }
 
@@ -211,7 +214,8 @@ func (r *Reconciler) pipelines(ctx context.Context, server control.MediaServer) 
 			}
 		}
 	}
-	return errors.Join(r.release(ctx, client, there, sessions), r.endpoints(ctx, client, sessions))
+	return errors.Join(r.release(ctx, client, there, sessions), r.endpoints(ctx, client, sessions),
+		r.views(ctx, server.ID, client, sessions))
 }
 
 // release frees pipelines that no session wants and none will: those of a session that is over, or that has another

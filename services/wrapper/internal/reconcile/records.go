@@ -40,7 +40,7 @@ func (r *Reconciler) negotiations(ctx context.Context) error {
 // negotiation forgets one if it is not wanted.
 func (r *Reconciler) negotiation(ctx context.Context, n control.Negotiation, by *wanted) error {
 	switch {
-	case n.Kind == control.View && n.Epoch < by.epoch:
+	case n.Kind == control.View && (n.Epoch < by.epoch || r.viewLost(n, by.server)):
 		return r.store.Negotiations.RemoveView(ctx, n.Session, n.User)
 	case n.Kind != control.View && !by.joins[n.Join]:
 		return r.store.Negotiations.RemoveUser(ctx, n.Session, n.User, n.Join)
@@ -52,8 +52,9 @@ func (r *Reconciler) negotiation(ctx context.Context, n control.Negotiation, by 
 // wanted is whose negotiations a session has need of: who is in it, those that are leaving among them, and who watches
 // it in its epoch.
 type wanted struct {
-	joins map[control.JoinID]bool
-	epoch int64
+	joins  map[control.JoinID]bool
+	epoch  int64
+	server control.MediaServerID
 }
 
 func (r *Reconciler) wanted(ctx context.Context, id control.SessionID) (*wanted, error) {
@@ -66,6 +67,9 @@ func (r *Reconciler) wanted(ctx context.Context, id control.SessionID) (*wanted,
 		return nil, err
 	}
 	by.epoch = sess.Epoch
+	if sess.Pipeline != nil {
+		by.server = sess.Pipeline.Server
+	}
 	for _, users := range [][]control.User{sess.Users, sess.Leaving} {
 		for _, user := range users {
 			by.joins[user.Join] = true
