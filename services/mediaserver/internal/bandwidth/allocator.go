@@ -80,7 +80,8 @@ func (a *Allocator) Allocate(now time.Time, bandwidth int64, tracks []Track) All
 		a.fits = now
 	}
 	rested := now.Sub(a.fits) >= raiseAfter && now.Sub(a.dropped) >= a.rest
-	if more && (rested || anyFresh(tracks)) {
+	careless := a.dropped.IsZero() // nothing has ever been too much: a beginning should be quick
+	if more && (rested || careless || anyFresh(tracks)) {
 		a.fits, a.raised = time.Time{}, now
 		targets, total = raised, after
 	}

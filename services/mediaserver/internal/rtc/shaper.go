@@ -198,10 +198,11 @@ const qualityPeriod = time.Second
 // was told last, for as long as decisions are apart, so that a switch that is under way is not told twice. It needs
 // s.mu.
 func (s *shaper) quality(now time.Time, tracks []bandwidth.Track) (q Quality, tell bool) {
-	steady := true
+	steady, begun := true, false
 	for i, v := range s.videos {
 		layer := v.sink.Layer()
 		steady, v.sending = steady && layer == v.sending, layer
+		begun = begun || v.sink.Sent().Packets > 0
 		if len(tracks[i].Layers) > 1 {
 			q.Streams = append(q.Streams, control.StreamQuality{
 				ID: control.StreamID(v.sink.streamID), Layer: layer, Layers: len(tracks[i].Layers),
@@ -209,7 +210,7 @@ func (s *shaper) quality(now time.Time, tracks []bandwidth.Track) (q Quality, te
 			})
 		}
 	}
-	if !steady || slices.Equal(q.Streams, s.told.Streams) || now.Sub(s.toldAt) < qualityPeriod {
+	if !steady || !begun || slices.Equal(q.Streams, s.told.Streams) || now.Sub(s.toldAt) < qualityPeriod {
 		return Quality{}, false
 	}
 	if s.estimator != nil && s.estimator.Known() {
