@@ -157,7 +157,8 @@ func taken(offered, answered []webrtc.RTPCodecParameters) []webrtc.RTPCodecParam
 
 // withEveryFormat makes the first m-line of a kind in an answer say that it takes every codec that can be forwarded, and
 // reports whether there is one. A Pion connection can later use only the codecs that it found there, and a client may
-// name one alone (as Firefox does), or reject the m-line. What it takes in truth is known from formatsOf.
+// name one alone (as Firefox does), or reject the m-line. What it takes in truth is known from formatsOf. One format of
+// each codec is enough for Pion, whose work grows with the square of their number.
 func (d *Description) withEveryFormat(kind string) bool {
 	at := slices.IndexFunc(d.Media, func(m Media) bool { return m.Kind == kind })
 	if at < 0 {
@@ -168,8 +169,13 @@ func (d *Description) withEveryFormat(kind string) bool {
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		return a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb"
 	})
+	known := map[string]bool{}
 	for _, c := range withCompanions(kind) {
 		_, name, _ := strings.Cut(c.MimeType, "/")
+		if known[name] {
+			continue
+		}
+		known[name] = true
 		m.WithCodec(uint8(c.PayloadType), name, c.ClockRate, c.Channels, c.SDPFmtpLine)
 		for _, f := range c.RTCPFeedback {
 			m.WithValueAttribute("rtcp-fb", strings.TrimSpace(fmt.Sprintf("%d %s %s", c.PayloadType, f.Type, f.Parameter)))
