@@ -32,8 +32,14 @@ type bench struct {
 
 func newBench(tb testing.TB, config control.Config) *bench {
 	tb.Helper()
+	return newBenchOf(tb, config, media.Config{})
+}
+
+func newBenchOf(tb testing.TB, config control.Config, resources media.Config) *bench {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
-	m, err := media.NewServer(media.Config{Network: rtc.NetworkConfig{UDPAddress: "127.0.0.1:0", Loopback: true}}, log)
+	resources.Network = rtc.NetworkConfig{UDPAddress: "127.0.0.1:0", Loopback: true}
+	m, err := media.NewServer(resources, log)
 	if err != nil {
 		tb.Fatal(err)
 	}

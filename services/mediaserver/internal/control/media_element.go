@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
@@ -18,6 +19,7 @@ type element interface {
 	MediaFlowingIn(kind media.MediaType) (bool, error)
 	MediaFlowingOut(kind media.MediaType) (bool, error)
 	Stats(kinds ...media.MediaType) []media.StreamStats
+	Codec(kind media.MediaType) string
 }
 
 // connectionData is the protocol's register type ElementConnectionData.
@@ -42,8 +44,8 @@ func mediaElement(r *registry) trait {
 		"isMediaFlowingOut":  on(flowing(element.MediaFlowingOut)),
 		"getStats":           on(getStats),
 		"isMediaTranscoding": onObject(func(media.Object) any { return false }),
-		"setAudioFormat":     refused("media is forwarded as it comes, never converted"),
-		"setVideoFormat":     refused("media is forwarded as it comes, never converted"),
+		"setAudioFormat":     on(setFormat(media.Audio)),
+		"setVideoFormat":     on(setFormat(media.Video)),
 		"getGstreamerDot":    refused("there is no GStreamer in this server"),
 		"dumpGstreamerDot":   refused("there is no GStreamer in this server"),
 	}
@@ -139,5 +141,24 @@ func flowing(
 			return nil, err
 		}
 		return get(e, kind)
+	}
+}
+
+// caps are the protocol's register types AudioCaps and VideoCaps as far as they matter here.
+type caps struct {
+	Codec string `json:"codec"`
+}
+
+// setFormat agrees to what is so already: media is forwarded as it comes, never converted.
+func setFormat(kind media.MediaType) func(context.Context, element, params) (any, error) {
+	return func(_ context.Context, e element, p params) (any, error) {
+		wanted, err := required[caps](p, "caps")
+		if err != nil {
+			return nil, err
+		}
+		if !strings.EqualFold(e.Codec(kind), wanted.Codec) {
+			return nil, errorf(codeOperationNotSupported, "not supported: media is forwarded as it comes, never converted")
+		}
+		return nil, nil
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"maps"
 
+	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
+
+// maxTags bounds the tags of one object: chosen; clients use a handful.
+const maxTags = 1000
 
 // tag is the protocol's register type Tag.
 type tag struct {
@@ -55,10 +59,14 @@ func addTag(_ context.Context, o media.Object, p params) (any, error) {
 		return nil, err
 	}
 	value, err := required[string](p, "value")
-	if err == nil {
-		o.Meta().SetTag(key, value)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	if _, known := o.Meta().Tag(key); !known && len(o.Meta().Tags()) >= maxTags {
+		return nil, errorf(mediaapi.CodeNotEnoughResources, "Object '%s' has %d tags already", o.ID(), maxTags)
+	}
+	o.Meta().SetTag(key, value)
+	return nil, nil
 }
 
 func removeTag(_ context.Context, o media.Object, p params) (any, error) {

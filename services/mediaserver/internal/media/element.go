@@ -1,6 +1,8 @@
 package media
 
 import (
+	"strings"
+
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 )
 
@@ -105,6 +107,16 @@ func (e *Element) RequestKeyframe() {
 	if source := e.outputs[Video]; source != nil {
 		source.RequestKeyframe()
 	}
+}
+
+// Codec is the name of what media of a kind is encoded with as it comes from the outside, "" while that is not known.
+func (e *Element) Codec(kind MediaType) string {
+	source := e.outputs[kind]
+	if source == nil {
+		return ""
+	}
+	_, name, _ := strings.Cut(source.Codec().MIME, "/")
+	return name
 }
 
 // attachLocked has what leaves this element for the outside come from origin, nil: from nowhere. It needs the lock of

@@ -23,8 +23,11 @@ func (f *family) Children() []Object {
 func (f *family) add(s *Server, parent, child Object) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed || !s.add(parent, child) {
+	if f.closed {
 		return errReleased(parent.ID())
+	}
+	if err := s.add(parent, child); err != nil {
+		return err
 	}
 	f.members = append(f.members, child)
 	s.emit(child, EventObjectCreated, ObjectCreated{Object: child.ID()})

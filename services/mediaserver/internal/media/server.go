@@ -22,18 +22,23 @@ type Config struct {
 	Network rtc.NetworkConfig
 	// Capacity is how many sessions of the fleet may have a pipeline here; 0: no limit.
 	Capacity int
+	// MaxObjects bounds what clients can make the process keep; 0: 100,000, chosen: far more than it can serve.
+	MaxObjects int
 	// Files is the folder that recorders write to and players read from; "": there are neither.
 	Files string
 }
 
+const defaultMaxObjects = 100_000
+
 // Server is the registry of all live objects of the process. Safe for concurrent use.
 type Server struct {
-	engine   *rtc.Engine
-	flows    *flows
-	speakers *speakers
-	capacity int
-	files    *files
-	log      *slog.Logger
+	engine     *rtc.Engine
+	flows      *flows
+	maxObjects int
+	speakers   *speakers
+	capacity   int
+	files      *files
+	log        *slog.Logger
 
 	listener atomic.Pointer[func(Event)]
 	created  atomic.Int64 // pipelines ever created for sessions of the fleet
@@ -61,14 +66,15 @@ func NewServer(cfg Config, logger *slog.Logger) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("open the folder of media files (--media-files): %w", err), engine.Close())
 	}
 	return &Server{
-		engine:    engine,
-		flows:     startFlows(),
-		speakers:  startSpeakers(),
-		capacity:  cfg.Capacity,
-		files:     files,
-		log:       logger,
-		objects:   map[string]Object{},
-		bySession: map[sessionEpoch]*Pipeline{},
+		engine:     engine,
+		flows:      startFlows(),
+		speakers:   startSpeakers(),
+		capacity:   cfg.Capacity,
+		maxObjects: cmp.Or(cfg.MaxObjects, defaultMaxObjects),
+		files:      files,
+		log:        logger,
+		objects:    map[string]Object{},
+		bySession:  map[sessionEpoch]*Pipeline{},
 	}, nil
 }
 
@@ -115,6 +121,10 @@ func (s *Server) CreatePipeline(session control.SessionID, epoch int64) (*Pipeli
 	if there, found := s.bySession[key]; found && session != "" {
 		s.mu.Unlock()
 		return there, nil
+	}
+	if err := s.checkRoomLocked(); err != nil {
+		s.mu.Unlock()
+		return nil, err
 	}
 	if session != "" {
 		if s.fullLocked(session) {
@@ -215,15 +225,26 @@ func (s *Server) releaseOne(object Object) {
 	s.emit(object, EventObjectDestroyed, ObjectDestroyed{ObjectID: object.ID()})
 }
 
-// add registers a new child and reports false when its parent is gone.
-func (s *Server) add(parent, child Object) bool {
+// add registers a new child unless its parent is gone.
+func (s *Server) add(parent, child Object) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.objects[parent.ID()] != parent {
-		return false
+		return errReleased(parent.ID())
+	}
+	if err := s.checkRoomLocked(); err != nil {
+		return err
 	}
 	s.objects[child.ID()] = child
-	return true
+	return nil
+}
+
+// checkRoomLocked needs s.mu.
+func (s *Server) checkRoomLocked() error {
+	if len(s.objects) >= s.maxObjects {
+		return errorf(codeNotEnoughResources, "there are %d objects already", s.maxObjects)
+	}
+	return nil
 }
 
 // Stats are totals over the life of the process, and what is there now.
