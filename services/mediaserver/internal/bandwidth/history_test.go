@@ -118,15 +118,6 @@ func TestEstimator_REMBCountsWithoutOtherFeedback(t *testing.T) {
 	}
 }
 
-func BenchmarkHistory_Add(b *testing.B) {
-	history := &bandwidth.History{}
-	now := time.Now()
-	b.ReportAllocs()
-	for b.Loop() {
-		history.Add(1100, now)
-	}
-}
-
 func BenchmarkEstimator_Feedback(b *testing.B) {
 	history := &bandwidth.History{}
 	estimator := bandwidth.NewEstimator(history)

@@ -18,12 +18,12 @@ type pionSender struct {
 	sequence  uint16
 }
 
-func newPionSender(t *testing.T) *pionSender {
-	t.Helper()
+func newPionSender(tb testing.TB) *pionSender {
+	tb.Helper()
 	estimator, err := gcc.NewSendSideBWE(
 		gcc.SendSideBWEInitialBitrate(300_000), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	info := &interceptor.StreamInfo{SSRC: 1, RTPHeaderExtensions: []interceptor.RTPHeaderExtension{{
 		URI: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", ID: 1,
@@ -75,4 +75,33 @@ func TestEstimator_ComparedWithPion(t *testing.T) {
 		t.Logf("%-22s %8.0f | %8.0f %8v | %8.0f %8v", s.name, s.capacity/1e3,
 			rates[0]/1e3, waits[0].Round(time.Millisecond), rates[1]/1e3, waits[1].Round(time.Millisecond))
 	}
+}
+
+// BenchmarkSent is what noting one packet that is sent costs.
+func BenchmarkSent(b *testing.B) {
+	b.Run("own", func(b *testing.B) {
+		o := newOwn()
+		now := time.Now()
+		b.ReportAllocs()
+		for b.Loop() {
+			o.history.Add(1100, now)
+		}
+	})
+	b.Run("Pion", func(b *testing.B) {
+		s := newPionSender(b)
+		defer func() { _ = s.estimator.Close() }()
+		payload := make([]byte, 1080)
+		header := &rtp.Header{Version: 2, SSRC: 1}
+		extension, err := (&rtp.TransportCCExtension{TransportSequence: 1}).Marshal()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := header.SetExtension(1, extension); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = s.writer.Write(header, payload, nil)
+		}
+	})
 }
