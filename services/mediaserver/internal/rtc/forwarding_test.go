@@ -207,6 +207,7 @@ func checkOneStream(t *testing.T, random *rand.Rand) {
 
 // check looks at what was sent, in order.
 func check(t *testing.T, r *receiver, lost map[string]bool) {
+	t.Helper()
 	if len(r.faults) > 0 {
 		t.Fatal(r.faults)
 	}
@@ -242,6 +243,7 @@ func check(t *testing.T, r *receiver, lost map[string]bool) {
 
 // checkAgain asks for everything that is recent.
 func checkAgain(t *testing.T, s *Source, k *Sink, r *receiver) {
+	t.Helper()
 	r.again = true
 	want := 0
 	for _, p := range r.inOrder() {

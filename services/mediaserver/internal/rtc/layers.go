@@ -141,7 +141,8 @@ func (s *Source) arrange(names []string) (gone []*encoding) {
 // rank is the place of an encoding among the layers, -1: none.
 func (s *Source) rank(e *encoding) int { return slices.Index(s.encodings, e) }
 
-// review looks which encodings are sent, which one is the smaller picture, and what each sink should get. It needs s.mu.
+// review looks which encodings are sent, which one is the smaller picture, and what each sink should get. It needs
+// s.mu.
 func (s *Source) review(now time.Time) {
 	s.reviewed = now
 	for _, e := range s.encodings {

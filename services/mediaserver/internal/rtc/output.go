@@ -39,7 +39,8 @@ func (o *Output) takes(c Codec) bool {
 	return o.Codec.ClockRate == c.ClockRate && o.Takes(c)
 }
 
-// Bind makes the sink write to out from now on, in place of where it wrote to before. It asks its source for a keyframe.
+// Bind makes the sink write to out from now on, in place of where it wrote to before. It asks its source for a keyframe
+// unless it can begin with one that is stored.
 func (k *Sink) Bind(out Output) { k.bind(&out) }
 
 func (k *Sink) bind(out *Output) {

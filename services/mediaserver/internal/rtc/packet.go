@@ -71,7 +71,8 @@ func (s *packetStore) get(sequence uint64, buffer []byte) (packet, bool) {
 	}, true
 }
 
-// timeline makes one continuous run of sequence numbers and timestamps out of the successive RTP streams of an encoding.
+// timeline makes one continuous run of sequence numbers and timestamps out of the successive RTP streams of an
+// encoding.
 type timeline struct {
 	started    bool
 	ssrc       uint32

@@ -35,9 +35,8 @@ func layersOf(m *sdp.MediaDescription) []string {
 
 // isRID checks the syntax of RFC 8851 section 10, as RFC 8852 narrows it, and of WebRTC.
 func isRID(rid string) bool {
-	return rid != "" && len(rid) <= maxRID && !strings.ContainsFunc(rid, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
-	})
+	const allowed = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+	return rid != "" && len(rid) <= maxRID && strings.Trim(rid, allowed) == ""
 }
 
 // describes says whether an m-line has a rid line of its sender for rid.
