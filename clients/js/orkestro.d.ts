@@ -13,7 +13,7 @@ export interface SessionOptions {
   renewToken?: () => Promise<string>;
   /** Leave when the page is closed or left for another one; otherwise the user stays for its grace time and may rejoin. */
   leaveOnUnload?: boolean;
-  /** Camera pictures of 640 pixels and wider are sent in three sizes, so that each receiver gets what it can use; default true. */
+  /** Camera pictures of 640 pixels and wider are sent in two sizes, of 960 and wider in three, so that each receiver gets what it can use; default true. */
   simulcast?: boolean;
   /** Backoff of retries in milliseconds. */
   retry?: { min?: number; max?: number };

@@ -61,7 +61,7 @@ export class Session extends EventTarget {
     this.mediaDown = false;
     this.timings = { joined: null, firstMedia: null, lastGap: null };
     this.leaveOnUnload = options.leaveOnUnload ?? false;
-    const { url, token, renewToken: renew, retry, simulcast = false } = options;
+    const { url, token, renewToken: renew, retry, simulcast = true } = options;
     this.api = new Api({ url, session: this.id, user: this.userId, token, renew, retry });
     this.expiresAt = options.expiresAt;
     this.#roster = new Roster((type, detail) => this.#told(type, detail));

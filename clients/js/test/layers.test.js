@@ -9,6 +9,7 @@ const track = (settings, more = {}) => ({ kind: 'video', getSettings: () => sett
 test('only a camera picture that is large enough is sent in layers', () => {
   assert.deepEqual(encodingsFor(track({ width: 1280 })).map(({ rid }) => rid), ['q', 'h', 'f']);
   assert.deepEqual(encodingsFor(track({ width: 1280 })).map((e) => e.scaleResolutionDownBy), [4, 2, 1]);
+  assert.deepEqual(encodingsFor(track({ width: 640 })).map(({ rid }) => rid), ['h', 'f']);
   assert.equal(encodingsFor(track({ width: 320 })), undefined);
   assert.equal(encodingsFor(track({})), undefined);
   assert.equal(encodingsFor(track({ width: 1920, displaySurface: 'monitor' })), undefined);
