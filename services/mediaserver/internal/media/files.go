@@ -95,9 +95,7 @@ func (f *files) create(name string) (file *os.File, done func(), err error) {
 		return nil, nil, errorf(codeIllegalParam, "'%s' is being recorded into", name)
 	}
 	if err = f.root.MkdirAll(filepath.Dir(name), 0o750); err == nil {
-		if err = f.root.Remove(name); errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
+		err = f.remove(name)
 	}
 	if err == nil {
 		file, err = f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
@@ -107,6 +105,20 @@ func (f *files) create(name string) (file *os.File, done func(), err error) {
 	}
 	f.writing[name] = true
 	return file, func() { f.finished(name) }, nil
+}
+
+// remove makes place for a file, but not of a folder.
+func (f *files) remove(name string) error {
+	info, err := f.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && info.IsDir():
+		return errors.New("there is a folder of that name")
+	case err == nil:
+		err = f.root.Remove(name)
+	}
+	return err
 }
 
 func (f *files) finished(name string) {

@@ -9,6 +9,8 @@ const (
 	// maxSkew is how far apart two tracks are brought together by their senders' reports. More than that means that the
 	// tracks come from different machines, whose times of day have nothing to do with each other.
 	maxSkew = 2 * time.Second
+	// minSkew is left alone in a running recording: nobody sees so little, and reports are no more exact than that.
+	minSkew = 20 * time.Millisecond
 	// slewing: a clock is corrected by at most a tenth of the time that passes.
 	slewDivisor = 10
 )
@@ -81,9 +83,12 @@ func (c *clock) follow(other *clock, atOnce bool) {
 	if !known || !bothKnown || skew > maxSkew || skew < -maxSkew {
 		return
 	}
-	c.target = c.shift + skew
-	if atOnce {
-		c.shift = c.target
+	switch {
+	case atOnce:
+		c.shift += skew
+		c.target = c.shift
+	case skew > minSkew || skew < -minSkew:
+		c.target = c.shift + skew
 	}
 }
 

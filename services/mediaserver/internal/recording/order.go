@@ -7,6 +7,8 @@ const (
 	patience = 400 * time.Millisecond
 	// maxWaiting bounds the packets that wait behind a missing one: more than patience of 4 Mbit/s.
 	maxWaiting = 512
+	// farAway is a distance between numbers that no disorder makes.
+	farAway = 2 * maxWaiting
 )
 
 // order puts the packets of a track in the order of their sequence numbers. A packet that does not come is given up
@@ -26,6 +28,10 @@ func (o *order) push(p *packet, deliver func(p *packet, lost bool)) {
 		o.started, o.next = true, p.sequence
 	}
 	ahead := int16(p.sequence - o.next)
+	if ahead > farAway || ahead < -farAway {
+		o.jump(p, deliver)
+		return
+	}
 	if ahead < 0 || o.waiting[p.sequence] != nil {
 		o.free(p) // a repetition, or too late
 		return
@@ -41,6 +47,15 @@ func (o *order) push(p *packet, deliver func(p *packet, lost bool)) {
 		o.since = p.at
 		o.deliver(deliver, true)
 	}
+}
+
+// jump goes on with a packet that has nothing to do with those before it: too many were lost.
+func (o *order) jump(p *packet, deliver func(p *packet, lost bool)) {
+	o.flush(deliver)
+	o.next = p.sequence
+	o.since = p.at
+	o.waiting = map[uint16]*packet{p.sequence: p}
+	o.deliver(deliver, true)
 }
 
 // flush delivers what waits, gaps and all.

@@ -59,7 +59,7 @@ func Record(file File, cfg Config) *Recorder {
 	}
 	r.stop = sync.OnceFunc(func() { close(r.stopping) })
 	r.mux = cfg.Profile.muxer(r.file)
-	r.line.begin, r.line.write, r.line.fail = r.begin, r.write, r.tell
+	r.line.begin, r.line.write, r.line.refresh, r.line.fail = r.begin, r.write, cfg.RequestKeyframe, r.tell
 	for track := range r.input {
 		r.input[track] = newInput(r, track)
 	}

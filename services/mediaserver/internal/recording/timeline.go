@@ -7,7 +7,10 @@ import (
 	"time"
 )
 
-var errCodecChanged = errors.New("the source changed its codec, which a file cannot: the rest of the track is left out")
+var (
+	errLate         = errors.New("a track came too late to be in the file")
+	errCodecChanged = errors.New("the source changed its codec, which a file cannot: the rest of the track is left out")
+)
 
 // Bounds of what waits in memory: chosen.
 const (
@@ -34,10 +37,11 @@ type placed struct {
 // timeline decides when a recording begins, what is in it and at what time. It begins with a keyframe, and so does what
 // follows a pause, which leaves no gap. Owned by the goroutine that writes.
 type timeline struct {
-	wanted [tracks]bool // by the profile
-	begin  func([]Track) error
-	write  func([]Sample) error
-	fail   func(error) // what cannot be recorded; the rest can
+	wanted  [tracks]bool // by the profile
+	begin   func([]Track) error
+	write   func([]Sample) error
+	refresh func()      // asks for a keyframe
+	fail    func(error) // what cannot be recorded; the rest can
 
 	clocks  [tracks]clock
 	state   state
@@ -90,6 +94,12 @@ func (l *timeline) add(f placed) error {
 	f.when = l.clocks[f.track].time(f.timestamp, f.at)
 	switch l.state {
 	case gathering:
+		if !l.has(f.track) {
+			if _, err := describe(f.frame); err != nil {
+				l.refresh() // nothing can begin with it
+				return nil
+			}
+		}
 		l.early = append(l.early, f)
 		if !l.complete(f.at) {
 			return nil
@@ -109,16 +119,20 @@ func (l *timeline) add(f placed) error {
 // complete says whether a recording can begin: every wanted track has come, or has been waited for long enough.
 func (l *timeline) complete(now time.Time) bool {
 	for track, wanted := range l.wanted {
-		there := slices.ContainsFunc(l.early, func(f placed) bool { return f.track == track })
 		patience := settleTime
 		if l.seen[track] {
 			patience = keyframeTime
 		}
-		if wanted && !there && now.Sub(l.since) < patience {
+		if wanted && !l.has(track) && now.Sub(l.since) < patience {
 			return false
 		}
 	}
 	return true
+}
+
+// has says whether a track has come, while gathering.
+func (l *timeline) has(track int) bool {
+	return slices.ContainsFunc(l.early, func(f placed) bool { return f.track == track })
 }
 
 // start begins the file with what has come so far.
@@ -188,6 +202,7 @@ func (l *timeline) place(f placed) error {
 	index := l.index[f.track]
 	switch {
 	case index < 0:
+		l.fail(errLate)
 		return nil
 	case f.codec != l.codec[f.track]:
 		l.fail(errCodecChanged)
