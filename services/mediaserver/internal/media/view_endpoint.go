@@ -130,9 +130,7 @@ func (e *ViewEndpoint) stateChanged(peer *rtc.DuplexPeer, s control.ConnectionSt
 	}
 	switch s {
 	case control.ConnectionConnected:
-		if source := e.chosen()[control.KindVideo]; source != nil {
-			source.RequestKeyframe()
-		}
+		e.sinks[control.KindVideo].Refresh()
 	case control.ConnectionFailed, control.ConnectionClosed:
 		e.giveUp()
 	default:
@@ -170,9 +168,6 @@ func (e *ViewEndpoint) show() {
 	sources := e.chosen()
 	for kind, sink := range e.sinks {
 		sink.Attach(sources[kind])
-		if sources[kind] != nil {
-			sources[kind].RequestKeyframe()
-		}
 	}
 }
 

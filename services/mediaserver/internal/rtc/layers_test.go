@@ -103,6 +103,39 @@ func TestReplay_GivesAPictureAtOnce(t *testing.T) {
 	})
 }
 
+// Who joins shortly after another one has a picture at once. Without the replay the keyframe that the sender was just
+// asked for would have to be half a second old before it may be asked for the next.
+func TestReplay_SavesTheWaitForTheNextKeyframe(t *testing.T) {
+	wait := func(live bool) (waited time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t, "")
+			answer := func() { s.encoders[0].keyframe = s.encoders[0].keyframe || s.asked[0].Swap(0) > 0 }
+			s.frames(40)
+			s.sink(newReceiver())
+			for range 3 {
+				answer()
+				s.frames(1)
+			}
+			r := newReceiver()
+			k := NewSink(control.KindVideo, "stream", "track")
+			k.Attach(s.Source)
+			k.Bind(Output{Codec: vp8Codec(), SSRC: 7, Writer: r, Live: live})
+			began := time.Now()
+			for !slices.ContainsFunc(r.inOrder(), func(p sentPacket) bool { return p.vp8.Keyframe }) {
+				answer()
+				s.frames(1)
+			}
+			waited = time.Since(began)
+		})
+		return waited
+	}
+	with, without := wait(false), wait(true)
+	t.Logf("picture after %s, without a replay after %s", with, without)
+	if with > frameTime || without < 10*frameTime {
+		t.Error("the replay does not save what it is for")
+	}
+}
+
 // An old keyframe is of no use, and the sender is asked for a new one.
 func TestReplay_OnlyOfAYoungKeyframe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

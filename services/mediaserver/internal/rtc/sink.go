@@ -37,7 +37,8 @@ func NewSink(kind, streamID, trackID string) *Sink {
 	return k
 }
 
-// Attach makes the sink forward source from now on, nil: nothing. Whoever attaches asks the source for a keyframe.
+// Attach makes the sink forward source from now on, nil: nothing. What is new to it begins with a
+// keyframe, which is asked for as by [Sink.Refresh].
 func (k *Sink) Attach(source *Source) {
 	k.attaching.Lock()
 	defer k.attaching.Unlock()
@@ -48,8 +49,8 @@ func (k *Sink) Attach(source *Source) {
 	if before != nil {
 		before.remove(k)
 	}
-	if source != nil {
-		source.add(k)
+	if source != nil && source.add(k) && k.out.Load() != nil {
+		k.Refresh()
 	}
 }
 
