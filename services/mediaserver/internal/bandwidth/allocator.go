@@ -40,6 +40,15 @@ func (t *Track) next(layer int) (int, bool) {
 	return 0, false
 }
 
+// has is the layer that is sent when it is to have its target, as far as that is there and wanted.
+func (t *Track) has() int {
+	layer := Nothing
+	for next, found := t.next(Nothing); found && next <= t.Target; next, found = t.next(next) {
+		layer = next
+	}
+	return layer
+}
+
 func (t *Track) cost(layer int) int64 {
 	if layer < 0 || layer >= len(t.Layers) {
 		return 0
@@ -49,7 +58,7 @@ func (t *Track) cost(layer int) int64 {
 
 // Allocation is what a bandwidth is used for.
 type Allocation struct {
-	Targets []int // a layer for each track, or Nothing
+	Targets []int // a layer for each track, or Nothing; what it had where nothing is there
 	Want    int64 // the bandwidth at which some track would get more; 0: none would
 }
 
@@ -106,14 +115,19 @@ func anyFresh(tracks []Track) bool {
 	return false
 }
 
-// keep is what of the present targets fits, and what it takes; less says that something got less than it had.
+// keep is what of the present targets fits, and what it takes; less says that something got less than it had. A track of
+// which nothing is there keeps its target and takes nothing.
 func keep(bandwidth int64, tracks []Track) (targets []int, total int64, less bool) {
 	targets = make([]int, len(tracks))
+	limited := make([]Track, len(tracks)) // to what they have
 	for i := range tracks {
 		t := &tracks[i]
-		targets[i] = Nothing
-		lowest, found := t.next(Nothing)
-		if !found || t.Target == Nothing && !t.Fresh {
+		lowest, there := t.next(Nothing)
+		if !there {
+			targets[i] = t.Target
+			continue
+		}
+		if targets[i] = Nothing; t.Target == Nothing && !t.Fresh {
 			continue
 		}
 		if total+t.cost(lowest) > squeeze*bandwidth {
@@ -122,19 +136,11 @@ func keep(bandwidth int64, tracks []Track) (targets []int, total int64, less boo
 		}
 		targets[i] = lowest
 		total += t.cost(lowest)
-	}
-	limited := make([]Track, len(tracks))
-	for i, t := range tracks {
-		if limited[i] = t; t.Max < 0 || t.Target < t.Max {
-			limited[i].Max = max(t.Target, targets[i], 0)
-		}
-		if targets[i] == Nothing {
-			limited[i].Layers = nil
-		}
+		limited[i] = Track{Layers: t.Layers, Max: max(t.has(), lowest)}
 	}
 	total, _ = raise(int64(keepTolerance*float64(bandwidth)), total, limited, targets)
 	for i := range tracks {
-		less = less || !tracks[i].Fresh && targets[i] < tracks[i].Target
+		less = less || !tracks[i].Fresh && targets[i] < tracks[i].has()
 	}
 	return targets, total, less
 }

@@ -44,7 +44,7 @@ func TestAllocator_DividesFairly(t *testing.T) {
 		{"a layer that is not there", 5000, []bandwidth.Track{paused}, []int{2}},
 		{"a layer that is not there, and the next is too much", 800, []bandwidth.Track{paused}, []int{0}},
 		{"one layer only", 500, []bandwidth.Track{fresh(400), fresh(threeLayers...)}, []int{0, 0}},
-		{"no layer", 500, []bandwidth.Track{fresh(), fresh(100)}, []int{bandwidth.Nothing, 0}},
+		{"no layer", 500, []bandwidth.Track{fresh(), fresh(100)}, []int{0, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var allocator bandwidth.Allocator
@@ -121,10 +121,17 @@ func checkRules(t *rapid.T, available int64, tracks []bandwidth.Track, got bandw
 	}
 	var total, raised int64
 	for i, target := range got.Targets {
+		track := tracks[i]
+		there := slices.ContainsFunc(track.Layers[:wanted(&track)], func(l bandwidth.Layer) bool { return l.Active })
+		if !there {
+			if target != track.Target {
+				t.Fatalf("track %d, of which nothing is there, has %d, had %d", i, target, track.Target)
+			}
+			continue
+		}
 		if target == bandwidth.Nothing {
 			continue
 		}
-		track := tracks[i]
 		if target >= len(track.Layers) || !track.Layers[target].Active || track.Max >= 0 && target > track.Max {
 			t.Fatalf("track %d has layer %d of %+v", i, target, track)
 		}
@@ -140,5 +147,43 @@ func checkRules(t *rapid.T, available int64, tracks []bandwidth.Track, got bandw
 	}
 	if got.Want != 0 && got.Want < total {
 		t.Fatalf("wants %d, has %d", got.Want, total)
+	}
+}
+
+// wanted is how many layers may be sent.
+func wanted(t *bandwidth.Track) int {
+	if t.Max < 0 {
+		return len(t.Layers)
+	}
+	return min(t.Max+1, len(t.Layers))
+}
+
+// A publisher who stops its highest layer, or all of them, and begins again is none whose layer was too much.
+func TestAllocator_TakesBackWhatThePublisherHadStopped(t *testing.T) {
+	for name, stopped := range map[string][]int{"the highest": {2}, "all": {0, 1, 2}} {
+		t.Run(name, func(t *testing.T) {
+			var allocator bandwidth.Allocator
+			now := time.Now()
+			track := fresh(100, 300, 900)
+			run := func(during time.Duration) {
+				for range during / (250 * time.Millisecond) {
+					now = now.Add(250 * time.Millisecond)
+					track.Target, track.Fresh = allocator.Allocate(now, 2000, []bandwidth.Track{track}).Targets[0], false
+				}
+			}
+			run(time.Second)
+			for range 5 {
+				for _, i := range stopped {
+					track.Layers[i].Active = false
+				}
+				run(5 * time.Second)
+				for _, i := range stopped {
+					track.Layers[i].Active = true
+				}
+				if run(time.Second); track.Target != 2 {
+					t.Fatalf("a second later the target is %d", track.Target)
+				}
+			}
+		})
 	}
 }

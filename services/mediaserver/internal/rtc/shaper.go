@@ -126,11 +126,11 @@ func (s *shaper) look() (tracks []bandwidth.Track, choice bool) {
 		if source == nil {
 			continue
 		}
+		paused := source.isPaused()
 		for n, l := range source.Layers() {
 			// What is not measured yet could be anything; only the smallest picture may.
-			t.Layers = append(t.Layers, bandwidth.Layer{
-				Bitrate: int64(l.Bitrate), Active: l.Active && (l.Bitrate > 0 || n == 0),
-			})
+			known := l.Bitrate > 0 || n == 0
+			t.Layers = append(t.Layers, bandwidth.Layer{Bitrate: int64(l.Bitrate), Active: l.Active && known && !paused})
 		}
 		choice = choice || len(t.Layers) > 1
 	}
@@ -170,10 +170,11 @@ func (s *shaper) allocate(now time.Time, tracks []bandwidth.Track) {
 	allocation := s.allocator.Allocate(now, s.estimator.Rate(), tracks)
 	s.want = allocation.Want
 	for i, v := range s.videos {
-		v.decided, v.target = len(tracks[i].Layers) > 0, allocation.Targets[i]
+		v.target = allocation.Targets[i]
+		v.decided = v.decided || slices.ContainsFunc(tracks[i].Layers, func(l bandwidth.Layer) bool { return l.Active })
 		switch {
 		case !v.decided: // nothing has come yet
-			v.sink.SetTarget(AllLayers)
+			v.sink.SetTarget(0)
 		case v.target == bandwidth.Nothing:
 			v.sink.SetTarget(NoLayer)
 		default:

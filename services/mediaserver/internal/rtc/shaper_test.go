@@ -120,6 +120,27 @@ func TestShaper_TellsWhatIsSent(t *testing.T) {
 	})
 }
 
+// A paused video is no reason to probe, and goes on with the layer that it had.
+func TestShaper_LeavesAPausedVideoAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, one, client, told := shapedStage(t, "f", "h", "q")
+		play(s, one, client, 10*time.Second, true)
+		s.SetPaused(true)
+		play(s, one, client, 10*time.Second, true)
+		if one.want != 0 {
+			t.Errorf("%d bit/s are wanted", one.want)
+		}
+		s.SetPaused(false)
+		for _, e := range s.encoders {
+			e.keyframe = true // as it was asked for
+		}
+		play(s, one, client, 3*time.Second, true)
+		if last := (*told)[len(*told)-1]; last.Streams[0].Layer != 2 {
+			t.Errorf("told %+v", last)
+		}
+	})
+}
+
 // A client that agreed to report and does not is not kept on the smallest picture.
 func TestShaper_IsPatientWithASilentClientForAWhileOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

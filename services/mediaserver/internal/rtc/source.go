@@ -76,6 +76,12 @@ func (s *Source) SetPaused(paused bool) {
 	}
 }
 
+func (s *Source) isPaused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paused
+}
+
 // RequestKeyframe asks the publisher for a keyframe of every encoding: at once, or when the last request is half a
 // second old. It does not wait.
 func (s *Source) RequestKeyframe() {
