@@ -60,6 +60,7 @@ function ask(what, argument = '') {
       process.stdin.unref();
       resolve(String(line).trim());
     });
+    process.stdin.resume();
     console.log(`ask: ${what} ${argument}`);
   });
 }

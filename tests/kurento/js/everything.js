@@ -14,7 +14,7 @@ const own = ['_invoke', 'catch', 'commited', 'constructor', 'release', 'then'];
 const ownOfPipelines = ['connect']; // connects a list of elements, one by one
 
 // What gives objects: the client calls no callback then, and its promise knows no errors.
-const described = ['getChildren', 'getMediaPipeline', 'getParent'];
+const described = ['getChildren', 'getMediaPipeline', 'getParent', 'getPipelines'];
 
 // Methods that are refused in every class that has them, by the state in which a new object is after the methods before.
 const refused = {
@@ -24,6 +24,7 @@ const refused = {
   gatherCandidates: 40400, // not negotiated
   getElementGstreamerDot: NOT_SUPPORTED,
   getGstreamerDot: NOT_SUPPORTED,
+  getKmd: 40500, // there are no module descriptions
   getRemoteSessionDescriptor: 40203,
   play: 40600, // there is no such file
   processAnswer: 40201, // no SDP
@@ -53,9 +54,11 @@ const values = {
   caps: register('AudioCaps', { codec: 'RAW', bitrate: 1 }),
   channelId: 1,
   details: 'SHOW_ALL',
+  interval: 10,
   key: 'a',
   media: 'VIDEO',
   mediaType: 'VIDEO',
+  moduleName: 'core',
   offer: 'no SDP',
   position: 0,
   rembParams: register('RembParams', { packetsRecvIntervalTop: 100 }),
@@ -108,9 +111,13 @@ async function ports(hub) {
   return { source: made[0], sink: made[1] };
 }
 
+function classOf(name) {
+  return kurento.register.classes[name] ?? kurento.register.abstracts[name];
+}
+
 // sweep gives the methods of an object that are refused, with their codes.
 async function sweep(name, object, sink) {
-  const type = kurento.register.classes[name] ?? kurento.register.abstracts[name];
+  const type = classOf(name);
   for (const event of type.events) object.on(event, () => {});
   const others = object.createHubPort ? await ports(object) : { sink };
   const found = {};
@@ -138,7 +145,7 @@ async function main(url) {
   const { object: pipeline } = await make(client, 'MediaPipeline');
   const { object: sink } = await make(pipeline, 'WebRtcEndpoint');
   const names = Object.keys(kurento.register.classes).filter((name) => !name.includes('.') && name !== 'MediaPipeline');
-  const objects = { MediaPipeline: pipeline };
+  const objects = { MediaPipeline: pipeline, ServerManager: manager };
   for (const name of names) {
     if (factories.includes(name)) {
       objects[name] = (await construct(pipeline, name, another)).object;
@@ -149,7 +156,7 @@ async function main(url) {
   const [found, expected] = [{}, {}];
   for (const [name, object] of Object.entries(objects)) {
     found[name] = await sweep(name, object, sink);
-    const codes = methods(kurento.register.classes[name]).filter((method) => method in refused);
+    const codes = methods(classOf(name)).filter((method) => method in refused);
     expected[name] = Object.fromEntries(codes.map((method) => [method, refused[method]]));
   }
   assert.deepEqual(found, expected);

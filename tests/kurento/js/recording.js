@@ -18,7 +18,7 @@ async function record(pipeline, uri, mediaProfile) {
   const [started, stopped] = [event(recorder, 'Recording'), event(recorder, 'Stopped')];
   await recorder.record();
   await soon(started, () => 'Recording does not come');
-  await Promise.all([source.sees(SHADE, 20), source.hears()]);
+  await Promise.all([source.sees(SHADE, 10), source.hears()]);
   await recorder.stopAndWait();
   await soon(stopped, () => 'Stopped does not come');
   await endpoint.release();
@@ -33,11 +33,12 @@ async function play(pipeline, uri) {
   await player.connect(endpoint);
   await negotiate(endpoint, viewer);
   const end = event(player, 'EndOfStream');
+  const started = event(player, 'UriEndpointStateChanged', ({ state }) => state === 'START');
   const seen = viewer.sees(SHADE);
   await player.play();
   const { isSeekable, duration } = await player.getVideoInfo();
-  assert.ok(isSeekable && duration > 500, `the recording has ${duration} ms`);
-  await Promise.all([seen, viewer.hears(), soon(end, () => 'EndOfStream does not come')]);
+  assert.ok(isSeekable && duration > 300, `the recording has ${duration} ms`);
+  await Promise.all([seen, viewer.hears(), started, soon(end, () => 'EndOfStream does not come')]);
   await player.release();
   await endpoint.release();
   viewer.close();

@@ -6,7 +6,7 @@ const { assert, connect, make, negotiate, refused } = require('./client.js');
 const { Peer } = require('./peer.js');
 
 async function main(url, [id, shade]) {
-  const client = await connect(url);
+  const client = await connect(url, { access_token: 'comes with the address, and is of no use here' });
   const presenter = await client.getMediaobjectById(id);
   assert.equal(presenter.constructor.name, 'WebRtcEndpoint');
   assert.equal(await presenter.getName(), 'presenter');
