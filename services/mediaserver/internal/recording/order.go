@@ -18,7 +18,7 @@ type order struct {
 	started bool
 	next    uint16
 	waiting map[uint16]*packet
-	since   time.Time // when the oldest began to wait
+	since   time.Time // since when the next one is missing
 }
 
 // push takes a packet and calls deliver for all whose turn it is; lost says that there is a gap before the packet. What
@@ -36,15 +36,18 @@ func (o *order) push(p *packet, deliver func(p *packet, lost bool)) {
 		o.free(p) // a repetition, or too late
 		return
 	}
+	at := p.at // p is free once it is delivered
 	if len(o.waiting) == 0 {
-		o.since = p.at
+		o.since = at
 		o.waiting = map[uint16]*packet{}
 	}
 	o.waiting[p.sequence] = p
-	o.deliver(deliver, false)
-	if len(o.waiting) > 0 && (p.at.Sub(o.since) > patience || len(o.waiting) > maxWaiting) {
+	if o.deliver(deliver, false) {
+		o.since = at
+	}
+	if len(o.waiting) > 0 && (at.Sub(o.since) > patience || len(o.waiting) > maxWaiting) {
 		o.skip()
-		o.since = p.at
+		o.since = at
 		o.deliver(deliver, true)
 	}
 }
@@ -53,7 +56,6 @@ func (o *order) push(p *packet, deliver func(p *packet, lost bool)) {
 func (o *order) jump(p *packet, deliver func(p *packet, lost bool)) {
 	o.flush(deliver)
 	o.next = p.sequence
-	o.since = p.at
 	o.waiting = map[uint16]*packet{p.sequence: p}
 	o.deliver(deliver, true)
 }
@@ -66,15 +68,16 @@ func (o *order) flush(deliver func(p *packet, lost bool)) {
 	}
 }
 
-func (o *order) deliver(deliver func(p *packet, lost bool), lost bool) {
+// deliver delivers up to the next gap, and reports whether there was anything.
+func (o *order) deliver(deliver func(p *packet, lost bool), lost bool) (some bool) {
 	for {
 		p := o.waiting[o.next]
 		if p == nil {
-			return
+			return some
 		}
+		some = true
 		delete(o.waiting, o.next)
 		o.next++
-		o.since = p.at
 		deliver(p, lost)
 		o.free(p)
 		lost = false
