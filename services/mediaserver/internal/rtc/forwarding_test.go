@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,14 +27,16 @@ type encoder struct {
 	header   rtp.Header
 	picture  uint16
 	tl0      uint8
-	keyframe bool
+	keyframe atomic.Bool // is asked for
 	marked   uint32
 }
 
 func newEncoder(rid byte, width uint16, start uint16) *encoder {
-	return &encoder{rid: rid, width: width, keyframe: true, picture: start, tl0: uint8(start), header: rtp.Header{
+	e := &encoder{rid: rid, width: width, picture: start, tl0: uint8(start), header: rtp.Header{
 		Version: 2, SSRC: uint32(rid), SequenceNumber: start, Timestamp: uint32(start) << 16,
 	}}
+	e.keyframe.Store(true)
+	return e
 }
 
 // frame are the packets of the next frame.
@@ -41,6 +44,7 @@ func (e *encoder) frame(tb interface{ Fatal(args ...any) }) [][]byte {
 	e.picture = (e.picture + 1) & 0x7fff
 	e.tl0++
 	e.header.Timestamp += 3000
+	keyframe := e.keyframe.Swap(false)
 	var packets [][]byte
 	for part := range 2 {
 		e.header.SequenceNumber++
@@ -49,7 +53,7 @@ func (e *encoder) frame(tb interface{ Fatal(args ...any) }) [][]byte {
 		content := []byte{0x80, 0xc0, 0x80 | byte(e.picture>>8), byte(e.picture), e.tl0, 0x51, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 		if part == 0 {
 			content[0] = 0x90
-			if e.keyframe {
+			if keyframe {
 				copy(content[5:], []byte{0x50, 0, 0, 0x9d, 0x01, 0x2a})
 				binary.LittleEndian.PutUint16(content[11:], e.width)
 				binary.LittleEndian.PutUint16(content[13:], e.width)
@@ -62,7 +66,6 @@ func (e *encoder) frame(tb interface{ Fatal(args ...any) }) [][]byte {
 		}
 		packets = append(packets, raw)
 	}
-	e.keyframe = false
 	return packets
 }
 
@@ -143,7 +146,7 @@ func checkOneStream(t *testing.T, random *rand.Rand) {
 	lost := map[string]bool{}
 	for i, name := range names {
 		e := newEncoder(name[0], 640>>i, uint16(random.Uint32()))
-		cfg := FeedConfig{Codec: vp8, RequestKeyframe: func() { e.keyframe = true }}
+		cfg := FeedConfig{Codec: vp8, RequestKeyframe: func() { e.keyframe.Store(true) }}
 		if len(names) > 1 {
 			cfg.Layer, cfg.Layers = name, names
 		}

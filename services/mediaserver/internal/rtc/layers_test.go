@@ -109,7 +109,11 @@ func TestReplay_SavesTheWaitForTheNextKeyframe(t *testing.T) {
 	wait := func(live bool) (waited time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(t, "")
-			answer := func() { s.encoders[0].keyframe = s.encoders[0].keyframe || s.asked[0].Swap(0) > 0 }
+			answer := func() {
+				if s.asked[0].Swap(0) > 0 {
+					s.encoders[0].keyframe.Store(true)
+				}
+			}
 			s.frames(40)
 			s.sink(newReceiver())
 			for range 3 {
@@ -210,7 +214,7 @@ func TestLayers_AreChosen(t *testing.T) {
 		expect := func(layer int) {
 			t.Helper()
 			for _, e := range s.encoders {
-				e.keyframe = true
+				e.keyframe.Store(true)
 			}
 			s.frames(2)
 			if got := k.Layer(); got != layer {
@@ -248,7 +252,7 @@ func TestLayers_ChangeAtAKeyframe(t *testing.T) {
 		if got := s.asked[2].Load() - asked; got < 1 || got > 2 {
 			t.Errorf("asked %d times in 0.66 s", got)
 		}
-		s.encoders[2].keyframe = true
+		s.encoders[2].keyframe.Store(true)
 		s.frames(1)
 		if got := k.Layer(); got != 0 {
 			t.Errorf("layer %d after the keyframe", got)
@@ -268,7 +272,7 @@ func TestLayers_KeepTheTimeOfDay(t *testing.T) {
 			e.feed.Report(ntpOf(time.Now().Add(time.Duration(i)*60*time.Millisecond)), e.header.Timestamp)
 		}
 		k.SetMaxLayer(0)
-		s.encoders[1].keyframe = true
+		s.encoders[1].keyframe.Store(true)
 		s.frames(1)
 		list := r.inOrder()
 		last := len(list) - 1

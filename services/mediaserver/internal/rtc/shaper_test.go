@@ -132,7 +132,7 @@ func TestShaper_LeavesAPausedVideoAlone(t *testing.T) {
 		}
 		s.SetPaused(false)
 		for _, e := range s.encoders {
-			e.keyframe = true // as it was asked for
+			e.keyframe.Store(true) // as it was asked for
 		}
 		play(s, one, client, 3*time.Second, true)
 		if last := (*told)[len(*told)-1]; last.Streams[0].Layer != 2 {
