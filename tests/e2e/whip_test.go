@@ -125,6 +125,32 @@ func TestWHIP_DialsAgain(t *testing.T) {
 	expectNoFailures(t, ann)
 }
 
+// TestMediaSessions_MediaServerDies: nobody can tell encoder and player; both dial again, and are back in their places.
+func TestMediaSessions_MediaServerDies(t *testing.T) {
+	session := fleet.NewSession(t)
+	ann := joinSilently(t, session, "ann")
+	encoder, viewer := ingest(t, session, "?user=obs"), watch(t, session, "")
+	expectView(t, viewer)
+	killForTheTest(t, serverOf(t, session))
+	encoder.Vanish()
+	encoder, again := ingest(t, session, "?user=obs"), watch(t, session, "")
+	expectFrom(t, ann, "obs")
+	expectView(t, again)
+	if has(ann, "user-left", nil) {
+		t.Error("ann was told that somebody left")
+	}
+	answer, err := viewer.Patch(t.Context(), "*", encoderFragment)
+	if err != nil || answer.Status != http.StatusNotFound {
+		t.Errorf("a view of the pipeline that was lost answers %d, %v", answer.Status, err)
+	}
+	for _, m := range []*harness.MediaSession{encoder, again} {
+		if err := m.End(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	expectNoFailures(t, ann)
+}
+
 // TestMediaSessions_TrickleAndRestartICE goes through a REST replica after the other: none of them knows a session better.
 func TestMediaSessions_TrickleAndRestartICE(t *testing.T) {
 	session := fleet.NewSession(t)
