@@ -80,6 +80,12 @@ type visitor struct {
 // place of the fake camera. Without "auto" the join button is clicked.
 func (c *chromium) visit(page, name string, fields ...string) *visitor {
 	c.t.Helper()
+	return c.visitWith("", page, name, fields...)
+}
+
+// visitWith is a visit with a script that runs before those of the page.
+func (c *chromium) visitWith(script, page, name string, fields ...string) *visitor {
+	c.t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
 	c.t.Cleanup(cancel)
 	// The first action opens the tab, which lives as long as the context of that action.
@@ -91,7 +97,7 @@ func (c *chromium) visit(page, name string, fields ...string) *visitor {
 	for _, field := range fields {
 		query.Set(field, "1")
 	}
-	v.do("open the page", runFirst(watchPeers), chromedp.EmulateViewport(1280, 800),
+	v.do("open the page", runFirst(watchPeers+script), chromedp.EmulateViewport(1280, 800),
 		chromedp.Navigate(page+"?"+query.Encode()))
 	if !query.Has("auto") {
 		v.click("join")

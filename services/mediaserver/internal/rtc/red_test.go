@@ -3,6 +3,7 @@ package rtc
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/pion/rtp"
@@ -62,6 +63,9 @@ func publishRED(t *testing.T, engine *Engine, source *Source) *webrtc.TrackLocal
 	answer, _, err := server.Answer(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(answer, "m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n") {
+		t.Errorf("a browser would not send redundant audio after this answer:\n%s", answer)
 	}
 	if err := client.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
 		t.Fatal(err)

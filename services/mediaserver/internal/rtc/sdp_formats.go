@@ -27,15 +27,28 @@ func withOneFormatEach(s *sdp.SessionDescription) {
 		if kind != "audio" && kind != "video" {
 			continue
 		}
+		formats := formatsOf(m)
+		codecs := favourites(kind, formats)
 		if sends, receives := direction(s, m); receives && !sends {
-			keepFormats(m, decoded(kind, formatsOf(m)))
-			continue
+			codecs = decoded(kind, formats)
 		}
-		keepFormats(m, favourites(kind, formatsOf(m)))
+		keepFormats(m, accompanied(formats, codecs))
 	}
 }
 
-// decoded are the payload types of everything that can be forwarded.
+// accompanied are the given payload types of codecs and of what comes along with them, in the order of the formats: a
+// sender takes what the answer names first, be it a codec or redundant audio.
+func accompanied(formats []format, codecs []string) []string {
+	var kept []string
+	for _, f := range formats {
+		if slices.Contains(codecs, f.payload) || f.carries != "" && slices.Contains(codecs, f.carries) {
+			kept = append(kept, f.payload)
+		}
+	}
+	return kept
+}
+
+// decoded are the payload types of every codec that can be forwarded.
 func decoded(kind string, formats []format) []string {
 	var kept []string
 	for _, f := range formats {
@@ -46,7 +59,7 @@ func decoded(kind string, formats []format) []string {
 	return kept
 }
 
-// favourites are the payload types to keep; none when no format can be forwarded.
+// favourites are the payload types of the codecs to keep; none when no format can be forwarded.
 func favourites(kind string, formats []format) []string {
 	best := map[string]int{} // by MIME type: rank among the server's own formats
 	ranks := make([]int, len(formats))
@@ -63,11 +76,6 @@ func favourites(kind string, formats []format) []string {
 		if rank, found := best[name]; found && rank == ranks[i] {
 			kept = append(kept, f.payload)
 			delete(best, name)
-		}
-	}
-	for _, f := range formats {
-		if f.carries != "" && slices.Contains(kept, f.carries) {
-			kept = append(kept, f.payload)
 		}
 	}
 	return kept
