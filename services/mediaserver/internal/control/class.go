@@ -24,11 +24,9 @@ func on[T any](run func(ctx context.Context, object T, p params) (any, error)) o
 	}
 }
 
-// refused is an operation of the protocol that this server cannot do.
-func refused(why string) operation {
-	return func(context.Context, media.Object, params) (any, error) {
-		return nil, errorf(codeOperationNotSupported, "not supported: %s", why)
-	}
+// noGStreamer is an operation that asks for a drawing of what does not exist here.
+func noGStreamer(context.Context, media.Object, params) (any, error) {
+	return nil, errorf(codeOperationNotSupported, "not supported: there is no GStreamer in this server")
 }
 
 // constructor makes an object.

@@ -44,8 +44,8 @@ func (r *registry) port(p params, name string) (*media.HubPort, error) {
 // hub is what Hub adds to MediaObject.
 func hub() trait {
 	return trait{operations: map[string]operation{
-		"getGstreamerDot":  refused("there is no GStreamer in this server"),
-		"dumpGstreamerDot": refused("there is no GStreamer in this server"),
+		"getGstreamerDot":  noGStreamer,
+		"dumpGstreamerDot": noGStreamer,
 	}}
 }
 

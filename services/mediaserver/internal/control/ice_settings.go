@@ -24,8 +24,10 @@ func iceSettings(r *registry) map[string]operation {
 			e.SetICESettings(func(s *media.ICESettings) { s.Interfaces = names })
 			return nil
 		}))
-	maps.Copy(operations, externalAddress("externalIPv4", func(s *media.ICESettings) *netip.Addr { return &s.ExternalIPv4 }))
-	maps.Copy(operations, externalAddress("externalIPv6", func(s *media.ICESettings) *netip.Addr { return &s.ExternalIPv6 }))
+	ipv4 := func(s *media.ICESettings) *netip.Addr { return &s.ExternalIPv4 }
+	ipv6 := func(s *media.ICESettings) *netip.Addr { return &s.ExternalIPv6 }
+	maps.Copy(operations, externalAddress("externalIPv4", ipv4))
+	maps.Copy(operations, externalAddress("externalIPv6", ipv6))
 	maps.Copy(operations, stored(r.properties, "externalAddress", "")) // of Kurento 6, the two above took its place
 	return operations
 }

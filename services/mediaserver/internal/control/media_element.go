@@ -46,8 +46,8 @@ func mediaElement(r *registry) trait {
 		"isMediaTranscoding": onObject(func(media.Object) any { return false }),
 		"setAudioFormat":     on(setFormat(media.Audio)),
 		"setVideoFormat":     on(setFormat(media.Video)),
-		"getGstreamerDot":    refused("there is no GStreamer in this server"),
-		"dumpGstreamerDot":   refused("there is no GStreamer in this server"),
+		"getGstreamerDot":    noGStreamer,
+		"dumpGstreamerDot":   noGStreamer,
 	}
 	for _, name := range []string{"encoderBitrate", "minEncoderBitrate", "maxEncoderBitrate"} {
 		maps.Copy(operations, stored(r.properties, name, 0))

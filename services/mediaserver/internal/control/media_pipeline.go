@@ -25,7 +25,7 @@ func (r *registry) pipelineOf(p params) (*media.Pipeline, error) {
 // hops to measure.
 func mediaPipeline(r *registry) trait {
 	operations := stored(r.properties, "latencyStats", false)
-	operations["getGstreamerDot"] = refused("there is no GStreamer in this server")
-	operations["dumpGstreamerDot"] = refused("there is no GStreamer in this server")
+	operations["getGstreamerDot"] = noGStreamer
+	operations["dumpGstreamerDot"] = noGStreamer
 	return trait{operations: operations}
 }

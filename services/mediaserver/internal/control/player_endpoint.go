@@ -46,7 +46,7 @@ func playerEndpoint() trait {
 				}
 				return nil, e.SetPosition(ctx, position)
 			}),
-			"getElementGstreamerDot": refused("there is no GStreamer in this server"),
+			"getElementGstreamerDot": noGStreamer,
 		},
 		events: []string{media.EventEndOfStream},
 	}

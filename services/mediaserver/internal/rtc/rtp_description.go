@@ -181,7 +181,9 @@ func plainRTP(c Codec) bool {
 // rtpText writes a description without ICE.
 type rtpText struct{ strings.Builder }
 
-func (t *rtpText) line(format string, values ...any) { fmt.Fprintf(t, format+"\r\n", values...) }
+func (t *rtpText) line(format string, values ...any) {
+	t.WriteString(fmt.Sprintf(format, values...) + "\r\n")
+}
 
 // begin writes the session's part.
 func (t *rtpText) begin(id uint64, address netip.Addr) {

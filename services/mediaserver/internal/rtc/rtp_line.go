@@ -1,7 +1,6 @@
 package rtc
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,7 +46,7 @@ func (e *Engine) newRTPLine(kind string, media DuplexMedia, ipv6 bool) (*rtpLine
 		return nil, err
 	}
 	return &rtpLine{
-		kind: kind, source: media.Sources[kind], sink: media.Sinks[kind], socket: socket, ssrc: rand.Uint32(),
+		kind: kind, source: media.Sources[kind], sink: media.Sinks[kind], socket: socket, ssrc: uint32(randomNumber()),
 		stop: make(chan struct{}),
 	}, nil
 }

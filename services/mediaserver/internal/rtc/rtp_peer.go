@@ -1,9 +1,10 @@
 package rtc
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -49,7 +50,7 @@ func (p *RTPPeer) Answer(offer string) (string, error) {
 		return "", err
 	}
 	var text rtpText
-	text.begin(rand.Uint64()>>1, p.told)
+	text.begin(randomNumber()>>1, p.told)
 	for _, m := range list {
 		line, err := p.answerMedia(&m)
 		if err != nil {
@@ -150,7 +151,7 @@ func mirrored(m *rtpMedia) string {
 // Offer makes an offer with an m-line for each of kinds. It is encrypted if the peer has a key.
 func (p *RTPPeer) Offer(kinds []string) (string, error) {
 	var text rtpText
-	text.begin(rand.Uint64()>>1, p.told)
+	text.begin(randomNumber()>>1, p.told)
 	for _, kind := range kinds {
 		line, err := p.engine.newRTPLine(kind, p.media, p.cfg.IPv6)
 		if err != nil {
@@ -250,4 +251,11 @@ func (p *RTPPeer) Close() {
 		}
 	}
 	p.offered, p.lines = nil, nil
+}
+
+// randomNumber is for names that nobody else may have chosen.
+func randomNumber() uint64 {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return binary.NativeEndian.Uint64(raw[:])
 }

@@ -16,7 +16,8 @@ const ephemeralAttempts = 50
 // ErrNoPort says that no pair of ports is free.
 var ErrNoPort = errors.New("no free UDP port for RTP")
 
-// Ports are the UDP ports that sockets may take. The zero value leaves the choice to the system. Safe for concurrent use.
+// Ports are the UDP ports that sockets may take. The zero value leaves the choice to the system. Safe for concurrent
+// use.
 type Ports struct {
 	low, high int // both may be taken; 0: the system's choice
 

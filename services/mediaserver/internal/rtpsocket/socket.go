@@ -72,7 +72,8 @@ func (s *Socket) Port() int { return s.rtp.LocalAddr().(*net.UDPAddr).Port }
 func (s *Socket) Start(remote Remote) error {
 	var err error
 	if remote.Inbound != nil {
-		s.inbound, err = remote.Inbound.context(srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+		s.inbound, err = remote.Inbound.context(
+			srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
 		if err != nil {
 			return fmt.Errorf("key of the remote side: %w", err)
 		}
