@@ -14,9 +14,3 @@ func TestFlows(t *testing.T) {
 		})
 	}
 }
-
-// What the client's own description says there is: every class, method and event.
-func TestEverything(t *testing.T) {
-	t.Parallel()
-	runProgram(t, nil, "everything.js", server.URL())
-}
