@@ -170,6 +170,26 @@ func TestShaper_HearsFeedbackOnItsOwnSSRC(t *testing.T) {
 	})
 }
 
+// A client that has nothing better sends a REMB, for all of its SSRCs at once.
+func TestShaper_GoesByREMB(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, one, client, _ := shapedStage(t, "f", "h", "q")
+		play(s, one, client, time.Second, false)
+		raw, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{
+			SenderSSRC: 9, Bitrate: 40_000, SSRCs: []uint32{7, 8},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ssrc := range []uint32{8, 7} {
+			_, _ = one.newBuffer(packetio.RTCPBufferPacket, ssrc).Write(raw)
+		}
+		if got := one.estimate(); got != 40_000 {
+			t.Errorf("estimate is %d", got)
+		}
+	})
+}
+
 // Reports that nobody reads do not fill the memory.
 func TestShaper_BoundsUnreadReports(t *testing.T) {
 	one := &shaper{}
