@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -27,12 +28,16 @@ func main() {
 	}
 }
 
-// heapFloor is lower than that of other services: with it 200 receivers take four fifths of the memory, and joining
-// costs the same.
-const heapFloor = 16 << 20
+// What the garbage collector is allowed is less than in other services, because forwarding makes no garbage and joins
+// are rare beside it: 100 receivers take two thirds of the memory, for 0.4 ms more of CPU a join (tests/benchmedia).
+const (
+	heapFloor = 16 << 20
+	gcPercent = 50
+)
 
 func run(cfg app.Config) error {
 	defer heap.Floor(heapFloor)()
+	debug.SetGCPercent(gcPercent)
 	log, err := logging.New(os.Stderr, cfg.Log)
 	if err != nil {
 		return err
