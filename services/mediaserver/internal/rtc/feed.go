@@ -34,6 +34,7 @@ type Feed struct {
 	source   *Source
 	encoding *encoding // nil: the source is closed
 	cfg      FeedConfig
+	format   payload.Format
 
 	reception reception
 
@@ -55,7 +56,7 @@ type Feed struct {
 // when it is one of other layers; their packets are dropped from then on. The feed ends with [Feed.Close] or with the
 // source.
 func (s *Source) OpenFeed(cfg FeedConfig) *Feed {
-	f := &Feed{source: s, cfg: cfg}
+	f := &Feed{source: s, cfg: cfg, format: payload.FormatOf(cfg.Codec.MIME)}
 	s.setCodec(cfg.Codec)
 	s.mu.Lock()
 	if s.closed {
@@ -69,7 +70,7 @@ func (s *Source) OpenFeed(cfg FeedConfig) *Feed {
 		}
 	}
 	if e := f.encoding; e != nil {
-		e.feed, e.synced, e.format = f, nil, payload.FormatOf(cfg.Codec.MIME)
+		e.feed, e.synced, e.format = f, nil, f.format
 		if len(s.sinks) > 0 {
 			e.requestKeyframe()
 		}
@@ -119,14 +120,14 @@ func (f *Feed) read(at time.Time) (p packet, ok bool) {
 	if !f.source.video() || f.encoding == nil {
 		return p, true
 	}
-	switch f.encoding.format {
+	switch f.format {
 	case payload.FormatVP8:
 		p.vp8, _ = payload.ParseVP8(p.payload)
 		p.info = p.vp8.Info()
 	case payload.FormatAV1:
 		p.info = f.readAV1(&p)
 	default:
-		p.info, _ = f.encoding.format.Read(p.payload)
+		p.info, _ = f.format.Read(p.payload)
 	}
 	return p, true
 }
