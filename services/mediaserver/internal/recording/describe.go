@@ -65,6 +65,12 @@ func describe(f frame) (Track, error) {
 	return t, nil
 }
 
+// begins says whether a track can begin with a frame.
+func begins(f frame) bool {
+	_, err := describe(f)
+	return err == nil
+}
+
 func describeAV1(data []byte) (Track, error) {
 	set := find(obus(data), func(obu []byte) bool { return obu[0]>>3&15 == byte(av1.OBUTypeSequenceHeader) })
 	var header av1.SequenceHeader

@@ -94,11 +94,9 @@ func (l *timeline) add(f placed) error {
 	f.when = l.clocks[f.track].time(f.timestamp, f.at)
 	switch l.state {
 	case gathering:
-		if !l.has(f.track) {
-			if _, err := describe(f.frame); err != nil {
-				l.refresh() // nothing can begin with it
-				return nil
-			}
+		if !l.has(f.track) && !begins(f.frame) {
+			l.refresh()
+			return nil
 		}
 		l.early = append(l.early, f)
 		if !l.complete(f.at) {
