@@ -59,5 +59,8 @@ func FuzzFeed(f *testing.F) {
 			s.Layers()
 			k.Layer()
 		}
+		if len(r.faults) > 0 {
+			t.Fatal(r.faults)
+		}
 	})
 }
