@@ -119,6 +119,29 @@ func TestPassThrough_LoopbackAndCircle(t *testing.T) {
 	}
 }
 
+// Messages of data channels pass relays as media does.
+func TestPassThrough_Messages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := f.pipeline(t)
+	c := newKurentoClient(t, f, p, media.WebRTCEndpointParams{UseDataChannels: true})
+	relay := must[*media.PassThrough](t)(p.NewPassThrough())
+	if err := errors.Join(c.endpoint.Connect(relay, media.Data), relay.Connect(c.endpoint, media.Data)); err != nil {
+		t.Fatal(err)
+	}
+	channel, err := c.pc.CreateDataChannel("chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	echoed := make(chan string, 1)
+	channel.OnMessage(func(m webrtc.DataChannelMessage) { echoed <- string(m.Data) })
+	channel.OnOpen(func() { _ = channel.SendText("hello") })
+	c.negotiate()
+	if got := <-echoed; got != "hello" {
+		t.Errorf("echo %q", got)
+	}
+}
+
 func TestDispatcherOneToMany_Switches(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -120,7 +120,7 @@ func (e *RTPEndpoint) generateOffer(kinds []string) (string, error) {
 	offer, err := peer.Offer(kinds)
 	if err != nil {
 		peer.Close()
-		return "", errorf(codeGenerateOffer, "%v", err)
+		return "", sdpError(err, codeGenerateOffer)
 	}
 	e.peer, e.offered = peer, true
 	e.describe(offer, "")
@@ -158,10 +158,14 @@ func (e *RTPEndpoint) negotiated(local, remote string) {
 
 // sdpError is what clients get for a description that cannot be used.
 func sdpError(err error, otherwise mediaapi.ErrorCode) error {
-	if errors.Is(err, rtc.ErrSDP) {
+	switch {
+	case errors.Is(err, rtc.ErrSDP):
 		return errorf(mediaapi.CodeSDPParse, "%v", err)
+	case errors.Is(err, rtpsocket.ErrNoPort):
+		return errorf(codeNotEnoughResources, "%v", err)
+	default:
+		return errorf(otherwise, "%v", err)
 	}
-	return errorf(otherwise, "%v", err)
 }
 
 func (e *RTPEndpoint) close() {

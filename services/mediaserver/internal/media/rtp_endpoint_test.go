@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
+	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtpsocket"
 )
 
@@ -284,6 +286,51 @@ func TestRTPEndpoint_Refusals(t *testing.T) {
 	if _, err := secure.ProcessAnswer(t.Context(), phone.offer()); !errors.As(err, &refused) || refused.Code != 40201 {
 		t.Errorf("an answer in the clear to a secure offer: %v", err)
 	}
+}
+
+// Two streams need four ports. Those of a negotiation that fails are given back.
+func TestRTPEndpoint_PortsRunOut(t *testing.T) {
+	t.Parallel()
+	probe := must[*rtpsocket.Socket](t)(rtpsocket.Open(&rtpsocket.Ports{}, netip.MustParseAddr("127.0.0.1")))
+	free := probe.Port()
+	probe.Close()
+	f := newFixtureOn(t, rtc.NetworkConfig{
+		UDPAddress: "127.0.0.1:0", Loopback: true, RTPPorts: fmt.Sprintf("%d-%d", free, free+1),
+	})
+	p, phone := f.pipeline(t), newTelephone(t)
+	endpoint := must[*media.RTPEndpoint](t)(p.NewRTPEndpoint(media.RTPEndpointParams{}))
+	var refused *media.Error
+	if _, err := endpoint.ProcessOffer(t.Context(), phone.offer()); !errors.As(err, &refused) || refused.Code != 40009 {
+		t.Errorf("two streams in a range for one: %v", err)
+	}
+	audio, _, _ := strings.Cut(phone.offer(), "m=video")
+	answer := must[string](t)(endpoint.ProcessOffer(t.Context(), audio))
+	if ports := portsOf(t, answer); len(ports) != 1 || ports[0] != free {
+		t.Errorf("ports %v, free is %d", ports, free)
+	}
+}
+
+func TestRTPEndpoint_IPv6(t *testing.T) {
+	t.Parallel()
+	if conn, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	} else {
+		_ = conn.Close()
+	}
+	f := newFixture(t)
+	p := f.pipeline(t)
+	presenter, viewer := presenting(t, f, p), viewing(t, f, p)
+	params := media.RTPEndpointParams{IPv6: true}
+	out, in := must[*media.RTPEndpoint](t)(p.NewRTPEndpoint(params)), must[*media.RTPEndpoint](t)(p.NewRTPEndpoint(params))
+	answer := must[string](t)(in.ProcessOffer(t.Context(), must[string](t)(out.GenerateOffer(t.Context(), true, true))))
+	if !strings.Contains(answer, "c=IN IP6 ") {
+		t.Errorf("answer\n%s", answer)
+	}
+	must[string](t)(out.ProcessAnswer(t.Context(), answer))
+	if err := errors.Join(presenter.endpoint.Connect(out), in.Connect(viewer.endpoint)); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func() error { return viewer.has(20) })
 }
 
 // What is no RTP, of another stream, or from a stranger neither breaks a call nor gets into it.
