@@ -18,17 +18,17 @@ type ICESettings struct {
 }
 
 // SetICESettings changes the settings, for candidates that are found from then on.
-func (e *WebRTCEndpoint) SetICESettings(change func(*ICESettings)) {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	change(&e.view.settings)
+func (v *webRTCView) SetICESettings(change func(*ICESettings)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change(&v.settings)
 }
 
 // ICESettings are those in force.
-func (e *WebRTCEndpoint) ICESettings() ICESettings {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	return e.view.settings
+func (v *webRTCView) ICESettings() ICESettings {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.settings
 }
 
 // apply gives a candidate as it is told, and whether it is.

@@ -57,3 +57,9 @@ func (e *baseRTPEndpoint) limitLayer() {
 	}
 	sink.SetMaxLayer(highest)
 }
+
+// withLimits writes those of what is received into a description of ours.
+func (e *baseRTPEndpoint) withLimits(description string) string {
+	limits := e.Limits()
+	return rtc.WithBandwidth(description, limits.MaxAudioRecv, limits.MaxVideoRecv)
+}

@@ -27,8 +27,8 @@ type WebRTCEndpointParams struct {
 // below it.
 type WebRTCEndpoint struct {
 	baseRTPEndpoint
+	webRTCView
 	params WebRTCEndpointParams
-	view   webRTCView
 	queue  queue
 
 	peer      *rtc.DuplexPeer // nil before the negotiation
@@ -51,7 +51,7 @@ type webRTCView struct {
 func newWebRTCEndpoint(p *Pipeline, params WebRTCEndpointParams) *WebRTCEndpoint {
 	e := &WebRTCEndpoint{params: params}
 	e.base = newBase(p.server, p, webRTCClass())
-	e.view.ice, e.view.dtls = "GATHERING", "NEW"
+	e.ice, e.dtls = "GATHERING", "NEW"
 	e.Element = newElement(e, p)
 	e.watch(e.limitSender)
 	for kind, name := range map[MediaType]string{Audio: control.KindAudio, Video: control.KindVideo} {
@@ -61,9 +61,6 @@ func newWebRTCEndpoint(p *Pipeline, params WebRTCEndpointParams) *WebRTCEndpoint
 	e.messages = rtc.NewDataHub(func(c rtc.ChannelEvent) { e.queue.post(func() { e.channelChanged(c) }) })
 	return e
 }
-
-// Params are those of the constructor.
-func (e *WebRTCEndpoint) Params() WebRTCEndpointParams { return e.params }
 
 func (e *WebRTCEndpoint) newPeer() error {
 	media := rtc.DuplexMedia{
@@ -228,11 +225,6 @@ func (e *WebRTCEndpoint) AddICECandidate(ctx context.Context, candidate control.
 		e.early = keepEarly(e.early, candidates)
 		return nil
 	})
-}
-
-func (e *WebRTCEndpoint) withLimits(description string) string {
-	limits := e.Limits()
-	return rtc.WithBandwidth(description, limits.MaxAudioRecv, limits.MaxVideoRecv)
 }
 
 // limitSender is called every second or so.

@@ -36,18 +36,18 @@ func (e *WebRTCEndpoint) iceChanged(s rtc.ICEState) {
 		"disconnected": {disconnected}, "failed": {"FAILED"},
 	}[s]
 	for _, state := range states {
-		e.view.mu.Lock()
-		e.view.ice = state
-		e.view.mu.Unlock()
+		e.webRTCView.mu.Lock()
+		e.ice = state
+		e.webRTCView.mu.Unlock()
 		e.server.emit(e, EventIceComponentStateChanged, ComponentState{StreamID: 1, ComponentID: 1, State: state})
 	}
 }
 
 func (e *WebRTCEndpoint) dtlsChanged(s rtc.DTLSState) {
 	state := strings.ToUpper(string(s))
-	e.view.mu.Lock()
-	e.view.dtls = state
-	e.view.mu.Unlock()
+	e.webRTCView.mu.Lock()
+	e.dtls = state
+	e.webRTCView.mu.Unlock()
 	e.server.emit(e, EventDtlsConnectionStateChange, DTLSState{
 		StreamID: "1", ComponentID: "1", ConnectionID: "1", State: state,
 	})
@@ -90,9 +90,9 @@ func (e *WebRTCEndpoint) pairSelected(local, remote string) {
 		Module: registerModule, Type: "IceCandidatePair", StreamID: "1", ComponentID: 1,
 		LocalCandidate: local, RemoteCandidate: remote,
 	}
-	e.view.mu.Lock()
-	e.view.pair = &pair
-	e.view.mu.Unlock()
+	e.webRTCView.mu.Lock()
+	e.pair = &pair
+	e.webRTCView.mu.Unlock()
 	e.server.emit(e, EventNewCandidatePairSelected, PairSelected{CandidatePair: pair})
 }
 
@@ -105,25 +105,25 @@ func (e *WebRTCEndpoint) channelChanged(c rtc.ChannelEvent) {
 }
 
 // ICEConnectionState is the last state of [EventIceComponentStateChanged].
-func (e *WebRTCEndpoint) ICEConnectionState() string {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	return e.view.ice
+func (v *webRTCView) ICEConnectionState() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.ice
 }
 
 // DTLSConnectionState is the last state of [EventDtlsConnectionStateChange].
-func (e *WebRTCEndpoint) DTLSConnectionState() string {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	return e.view.dtls
+func (v *webRTCView) DTLSConnectionState() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.dtls
 }
 
 // CandidatePairs are the selected candidate pairs: one, or none yet.
-func (e *WebRTCEndpoint) CandidatePairs() []CandidatePair {
-	e.view.mu.Lock()
-	defer e.view.mu.Unlock()
-	if e.view.pair == nil {
+func (v *webRTCView) CandidatePairs() []CandidatePair {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.pair == nil {
 		return []CandidatePair{}
 	}
-	return []CandidatePair{*e.view.pair}
+	return []CandidatePair{*v.pair}
 }
