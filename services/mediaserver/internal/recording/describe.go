@@ -4,11 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 )
+
+// vp9HeaderBytes is more than the uncompressed header of a VP9 keyframe takes up to the size of the picture.
+const vp9HeaderBytes = 32
 
 // errKeyframe says that a frame does not begin a video.
 var errKeyframe = errors.New("not a keyframe that describes itself")
@@ -52,6 +56,7 @@ func describe(f frame) (Track, error) {
 			return t, errKeyframe
 		}
 		t.Width, t.Height = header.Width(), header.Height()
+		t.Sets = [][]byte{slices.Clone(f.data[:min(len(f.data), vp9HeaderBytes)])}
 	case AV1:
 		return describeAV1(f.data)
 	case H264:

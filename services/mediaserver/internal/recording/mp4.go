@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
@@ -51,6 +52,7 @@ func (m *mp4Muxer) begin(tracks []Track) error {
 	if err := header.Marshal(&b); err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
+	withColors(b.Bytes())
 	data, err := m.withDuration(b.Bytes())
 	if err != nil {
 		return err
@@ -65,12 +67,33 @@ func mp4Codec(t Track) (uint32, codecs.Codec, error) {
 		return VideoClock, &codecs.H264{SPS: t.Sets[0], PPS: t.Sets[1]}, nil
 	case t.Codec == AV1 && len(t.Sets) == 1:
 		return VideoClock, &codecs.AV1{SequenceHeader: t.Sets[0]}, nil
-	case t.Codec == VP9:
-		return VideoClock, &codecs.VP9{Width: t.Width, Height: t.Height, BitDepth: 8, ChromaSubsampling: 1}, nil
+	case t.Codec == VP9 && len(t.Sets) == 1:
+		codec, err := vp9Codec(t)
+		return VideoClock, codec, err
 	case t.Codec == Opus:
 		return AudioClock, &codecs.Opus{ChannelCount: t.Channels}, nil
 	default:
 		return 0, nil, fmt.Errorf("%w: %s", ErrCodec, t.Codec)
+	}
+}
+
+func vp9Codec(t Track) (*codecs.VP9, error) {
+	var header vp9.Header
+	if err := header.Unmarshal(t.Sets[0]); err != nil || header.ColorConfig == nil {
+		return nil, fmt.Errorf("%w: VP9 without a keyframe", ErrCodec)
+	}
+	return &codecs.VP9{
+		Width: t.Width, Height: t.Height, Profile: header.Profile, BitDepth: header.ColorConfig.BitDepth,
+		ChromaSubsampling: header.ChromaSubsampling(), ColorRange: header.ColorConfig.ColorRange,
+	}, nil
+}
+
+// withColors says of VP9 that its colors are not specified here ("VP Codec ISO Media File Format Binding": 2 in all three
+// fields). The library leaves zeros, which stand for RGB: Chromium then shows no picture.
+func withColors(header []byte) {
+	const colors = 4 + 4 + 3 // from the type: version and flags, profile, level, depth
+	if at := bytes.Index(header, []byte("vpcC")); at >= 0 && at+colors+3 <= len(header) {
+		copy(header[at+colors:], []byte{2, 2, 2})
 	}
 }
 

@@ -17,7 +17,7 @@ type Track struct {
 	Width, Height int // pixels of the first picture; 0 for audio
 	Channels      int // 0 for video
 	// Sets are what a decoder must know beforehand: the sequence and picture parameter sets of H264, the sequence header
-	// of AV1, each without a start code or length.
+	// of AV1, each without a start code or length; of VP9 the beginning of its first keyframe.
 	Sets [][]byte
 }
 
