@@ -32,6 +32,20 @@ const publishCamera = `(async () => {
 	return '';
 })()`
 
+// sendSpatialLayers has a page send its video as one stream of spatial layers, with the codec of that name.
+const sendSpatialLayers = `(() => {
+	const native = RTCPeerConnection.prototype.addTransceiver;
+	RTCPeerConnection.prototype.addTransceiver = function (track, init) {
+		if (track.kind !== 'video') return native.call(this, track, init);
+		const transceiver = native.call(this, track, { ...init, sendEncodings: [{ scalabilityMode: 'L3T1' }] });
+		const codecs = RTCRtpSender.getCapabilities('video').codecs;
+		const first = codecs.filter(({ mimeType }) => mimeType === %q);
+		transceiver.setCodecPreferences([...first, ...codecs.filter((c) => !first.includes(c))]);
+		return transceiver;
+	};
+	return '';
+})()`
+
 // joinAlone opens the page and joins under a name.
 func (c *chromium) joinAlone(page, name string) *visitor {
 	c.t.Helper()
@@ -66,26 +80,50 @@ func (v *visitor) seesWidth(width int) {
 		return frames >= 2 ? '' : 'frames ' + frames;`, width))
 }
 
-// TestLayers has Chromium send a picture in three sizes, of which another one gets the one it wishes.
+// sends waits until the page sends that many encodings of that codec.
+func (v *visitor) sends(encodings int, codec string) {
+	v.t.Helper()
+	v.until(fmt.Sprintf("sends %d times %s", encodings, codec), fmt.Sprintf(`
+		for (const pc of livePeers()) {
+			const sender = pc.getSenders().find((s) => s.track);
+			if (!sender) continue;
+			const stats = await sender.getStats();
+			const sent = [...stats.values()].filter((s) => s.type === 'outbound-rtp').map((s) => stats.get(s.codecId)?.mimeType);
+			return sent.length === %d && sent[0] === %q ? '' : 'sent: ' + sent;
+		}
+		return 'no sender';`, encodings, codec))
+}
+
+// TestLayers has Chromium send a picture in three sizes, of which another one gets the one it wishes: as three streams
+// (simulcast), and as one stream that contains the smaller pictures (SVC).
 func TestLayers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a browser and a whole fleet")
 	}
 	browser := startBrowser(t)
 	page := startFleet(t) + "/demo/"
-	ann, bob := browser.joinAlone(page, "Ann"), browser.joinAlone(page, "Bob")
-	ann.try("publish", publishCamera)
-	ann.until("sends three layers", `
-		for (const pc of livePeers()) {
-			for (const sender of pc.getSenders()) {
-				const layers = sender.getParameters().encodings.length;
-				if (sender.track) return layers === 3 ? '' : 'encodings ' + layers;
+	for _, c := range []struct {
+		name, codec string
+		encodings   int
+	}{
+		{"simulcast", "video/VP8", 3}, {"SVC of VP9", "video/VP9", 1}, {"SVC of AV1", "video/AV1", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			browser.t = t
+			ann, bob := browser.joinAlone(page, "Ann"), browser.joinAlone(page, "Bob")
+			if c.encodings == 1 {
+				ann.try("choose the codec", fmt.Sprintf(sendSpatialLayers, c.codec))
 			}
-		}
-		return 'no sender';`)
-	bob.seesWidth(960)
-	for _, step := range []struct{ layer, width int }{{0, 240}, {2, 960}, {1, 480}} {
-		bob.try("wish", fmt.Sprintf(`(async () => { await session.setMaxLayer(streamId, %d); return ''; })()`, step.layer))
-		bob.seesWidth(step.width)
+			ann.try("publish", publishCamera)
+			ann.sends(c.encodings, c.codec)
+			bob.seesWidth(960)
+			for _, step := range []struct{ layer, width int }{{0, 240}, {2, 960}, {1, 480}} {
+				bob.try("wish", fmt.Sprintf(`(async () => { await session.setMaxLayer(streamId, %d); return ''; })()`, step.layer))
+				bob.seesWidth(step.width)
+			}
+			for _, v := range []*visitor{ann, bob} {
+				v.try("leave", `(async () => { await session.leave(); return ''; })()`)
+			}
+		})
 	}
 }
