@@ -128,11 +128,10 @@ func (v *narrowViewer) sees(width int64) error {
 
 func (v *narrowViewer) told(layer int, limit control.QualityLimit) error {
 	q := v.quality.Load()
-	if q == nil {
-		return fmt.Errorf("nothing was told")
+	if q == nil || len(q.Streams) != 1 {
+		return fmt.Errorf("told %+v", q)
 	}
-	want := control.StreamQuality{ID: q.Streams[0].ID, Layer: layer, Layers: 3, Limit: limit}
-	if len(q.Streams) != 1 || q.Streams[0] != want {
+	if want := (control.StreamQuality{ID: q.Streams[0].ID, Layer: layer, Layers: 3, Limit: limit}); q.Streams[0] != want {
 		return fmt.Errorf("told %+v, want layer %d, limited by %s", q.Streams, layer, limit)
 	}
 	return nil
@@ -154,9 +153,7 @@ func TestBandwidth_ChoosesTheLayer(t *testing.T) {
 
 	testkit.Eventually(t, func() error { return wide.sees(640) })
 	testkit.Eventually(t, func() error { return narrow.told(0, control.LimitedByBandwidth) })
-	if err := narrow.sees(160); err != nil {
-		t.Error(err)
-	}
+	testkit.Eventually(t, func() error { return narrow.sees(160) })
 	began := time.Now()
 	link.rate.Store(4_000_000)
 	testkit.Eventually(t, func() error { return narrow.sees(640) })
@@ -167,7 +164,5 @@ func TestBandwidth_ChoosesTheLayer(t *testing.T) {
 	testkit.Eventually(t, func() error { return narrow.sees(160) })
 	t.Logf("the smallest picture %v after the link narrowed", time.Since(began))
 	testkit.Eventually(t, func() error { return narrow.told(0, control.LimitedByBandwidth) })
-	if err := wide.told(2, control.LimitedByPublisher); err != nil {
-		t.Error(err)
-	}
+	testkit.Eventually(t, func() error { return wide.told(2, control.LimitedByPublisher) })
 }
