@@ -188,7 +188,7 @@ func TestCodecs_OfChromium(t *testing.T) {
 				}
 			}
 			want := []string{
-				"m=audio 9 UDP/TLS/RTP/SAVPF 111 9 0 8",
+				"m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8",
 				"m=video 9 UDP/TLS/RTP/SAVPF 96 108 45 98",
 				"m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
 			}
