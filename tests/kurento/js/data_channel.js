@@ -1,7 +1,7 @@
 'use strict';
 
-// Data channels: one that the browser opens and one that the server opens, back to their sender and from one endpoint to
-// another.
+// Data channels: one that the browser opens and one that the server opens, back to their sender and from one endpoint
+// to another.
 
 const { assert, connect, event, make, negotiate, refused } = require('./client.js');
 const { Peer, soon } = require('./peer.js');

@@ -1,7 +1,7 @@
 'use strict';
 
-// Every class that the client knows, every method and every event of it, by the client's own description: it works, or it
-// is refused with the code that is expected.
+// Every class that the client knows, every method and every event of it, by the client's own description: it works, or
+// it is refused with the code that is expected.
 
 const { ask, assert, connect, kurento, make } = require('./client.js');
 const { soon } = require('./peer.js');
@@ -16,7 +16,7 @@ const ownOfPipelines = ['connect']; // connects a list of elements, one by one
 // What gives objects: the client calls no callback then, and its promise knows no errors.
 const described = ['getChildren', 'getMediaPipeline', 'getParent', 'getPipelines'];
 
-// Methods that are refused in every class that has them, by the state in which a new object is after the methods before.
+// Methods that are refused in every class that has them, by the state that the methods before left the object in.
 const refused = {
   closeDataChannel: NOT_SUPPORTED, // made without
   createDataChannel: NOT_SUPPORTED,
@@ -134,8 +134,8 @@ async function sweep(name, object, sink) {
   return found;
 }
 
-// construct makes an object. A port is taken from another client: this one forgets to give those that it makes what they
-// need to describe others.
+// construct makes an object. A port is taken from another client: this one forgets to give those that it makes what
+// they need to describe others.
 async function construct(pipeline, name, another) {
   if (name !== 'HubPort') return make(pipeline, name, constructions[name]);
   const { object: hub } = await make(pipeline, 'Dispatcher');

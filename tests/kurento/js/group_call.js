@@ -1,7 +1,7 @@
 'use strict';
 
-// The group-call tutorial: everybody has one endpoint to send, and one to receive each of the others, which is connected
-// before it is negotiated. Somebody leaves: the others release what they received from there.
+// The group-call tutorial: everybody has one endpoint to send, and one to receive each of the others, which is
+// connected before it is negotiated. Somebody leaves: the others release what they received from there.
 
 const { assert, connect, make, negotiate } = require('./client.js');
 const { Peer } = require('./peer.js');

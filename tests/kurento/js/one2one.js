@@ -25,8 +25,8 @@ async function main(url) {
   assert.equal(await callerEndpoint.isMediaFlowingIn('VIDEO'), true);
   assert.equal(await calleeEndpoint.isMediaFlowingOut('AUDIO'), true);
   const stats = Object.values(await callerEndpoint.getStats('VIDEO'));
-  assert.ok(stats.some(({ type, packetsReceived }) => type === 'inboundrtp' && packetsReceived > 0), 'no packets came in');
-  assert.ok(stats.some(({ type, packetsSent }) => type === 'outboundrtp' && packetsSent > 0), 'no packets went out');
+  assert.ok(stats.some((s) => s.type === 'inboundrtp' && s.packetsReceived > 0), 'no packets came in');
+  assert.ok(stats.some((s) => s.type === 'outboundrtp' && s.packetsSent > 0), 'no packets went out');
 
   await pipeline.release();
   caller.close();

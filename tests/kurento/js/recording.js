@@ -1,6 +1,6 @@
 'use strict';
 
-// The recording tutorial: a call is recorded and played back. Nothing is converted on the way, so the profile has to fit.
+// The recording tutorial: a call is recorded and played back. Nothing is converted on the way: the profile has to fit.
 
 const { assert, connect, event, make, negotiate, refused } = require('./client.js');
 const { Peer, soon } = require('./peer.js');
