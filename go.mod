@@ -5,6 +5,8 @@ go 1.26.0
 require (
 	github.com/256dpi/lungo v0.4.0
 	github.com/alecthomas/kong v1.17.0
+	github.com/at-wat/ebml-go v0.18.0
+	github.com/bluenviron/mediacommon/v2 v2.8.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.22.1
 	github.com/coder/websocket v1.8.15
@@ -37,9 +39,7 @@ require (
 
 require (
 	github.com/abema/go-mp4 v1.4.1 // indirect
-	github.com/at-wat/ebml-go v0.18.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
-	github.com/bluenviron/mediacommon/v2 v2.8.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/golang/snappy v0.0.4 // indirect

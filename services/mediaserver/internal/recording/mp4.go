@@ -88,8 +88,8 @@ func vp9Codec(t Track) (*codecs.VP9, error) {
 	}, nil
 }
 
-// withColors says of VP9 that its colors are not specified here ("VP Codec ISO Media File Format Binding": 2 in all three
-// fields). The library leaves zeros, which stand for RGB: Chromium then shows no picture.
+// withColors says of VP9 that its colors are not specified here: 2 in all three fields ("VP Codec ISO Media File Format
+// Binding"). The library leaves zeros, which stand for RGB: Chromium then shows no picture.
 func withColors(header []byte) {
 	const colors = 4 + 4 + 3 // from the type: version and flags, profile, level, depth
 	if at := bytes.Index(header, []byte("vpcC")); at >= 0 && at+colors+3 <= len(header) {
