@@ -18,9 +18,9 @@ type format struct {
 }
 
 // withOneFormatEach leaves of an offer one format of each codec that can be forwarded, in the order of the offer, and
-// what comes along with it. A browser offers two dozen, and what Pion does with them grows with their square. Of several
-// profiles of one codec the server's favourite stays: the one that most receivers decode. Where the remote side only
-// receives, all that it decodes stay: it may get whatever somebody else sends.
+// what comes along with it. A browser offers two dozen, and what Pion does with them grows with their square. Of
+// several profiles of one codec the server's favourite stays: the one that most receivers decode. Where the remote side
+// only receives, all that it decodes stay: it may get whatever somebody else sends.
 func withOneFormatEach(s *sdp.SessionDescription) {
 	for _, m := range s.MediaDescriptions {
 		kind := m.MediaName.Media
