@@ -210,7 +210,7 @@ func (e *Estimator) Tick(now time.Time) {
 	switch sent := e.history.Bytes(); {
 	case sent != e.sent || e.sentAt.IsZero():
 		e.sent, e.sentAt = sent, now
-	case now.Sub(e.sentAt) >= idle:
+	case sent > 0 && now.Sub(e.sentAt) >= idle:
 		e.sentAt = now
 		e.set(max(e.rate, min(2*e.rate, idleRate)))
 	}

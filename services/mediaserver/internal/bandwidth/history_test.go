@@ -103,6 +103,18 @@ func TestEstimator_FallsWhileNothingIsHeard(t *testing.T) {
 	}
 }
 
+// A client that takes its time to connect is no reason to expect more of it.
+func TestEstimator_StaysWhereItBeginsUntilSomethingIsSent(t *testing.T) {
+	estimator := bandwidth.NewEstimator(&bandwidth.History{})
+	before := estimator.Rate()
+	for i := range 100 {
+		estimator.Tick(time.Unix(1e9+int64(i), 0))
+	}
+	if after := estimator.Rate(); after != before {
+		t.Errorf("estimate went from %d to %d", before, after)
+	}
+}
+
 func TestEstimator_REMBCountsWithoutOtherFeedback(t *testing.T) {
 	history := fill(t, 100)
 	estimator := bandwidth.NewEstimator(history)
