@@ -1,7 +1,7 @@
 'use strict';
 
 // RTP without WebRTC: a picture goes from one pipeline to another through two RtpEndpoints, over real ports, once as it
-// is and once encrypted; the one in between only counts.
+// is and once encrypted, and to a plain socket, which counts.
 
 const dgram = require('node:dgram');
 const { assert, connect, event, kurento, make, negotiate } = require('./client.js');
