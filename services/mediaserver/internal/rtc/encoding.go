@@ -57,6 +57,15 @@ type keyframeMark struct {
 	packets   uint64 // stored from there on
 }
 
+// before says whether p begins a later keyframe, or the same one earlier: of H264 more than one packet may be one to
+// begin with, parameter sets and the picture.
+func (m *keyframeMark) before(p *packet) bool {
+	if m.known && p.timestamp == m.timestamp {
+		return p.sequence < m.sequence
+	}
+	return !m.known || p.sequence > m.sequence
+}
+
 // newEncoding makes an encoding; asked counts requests for keyframes.
 func (s *Source) newEncoding(name string) *encoding {
 	e := &encoding{name: name}
@@ -115,7 +124,7 @@ func (e *encoding) keep(p *packet) {
 	}
 	mark := &e.keyframe
 	switch {
-	case p.info.Keyframe && (!mark.known || p.sequence > mark.sequence):
+	case p.info.Keyframe && mark.before(p):
 		*mark = keyframeMark{known: true, sequence: p.sequence, timestamp: p.timestamp, at: p.at}
 		for n := p.sequence; n <= e.line.highest && n-p.sequence < maxReplay; n++ {
 			if e.store.slot(n) != nil {

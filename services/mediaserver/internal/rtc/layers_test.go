@@ -154,6 +154,36 @@ func TestReplay_OnlyOfAYoungKeyframe(t *testing.T) {
 	})
 }
 
+// Of H264 the parameter sets come in a packet of their own before the picture, and nothing is decoded without them.
+func TestReplay_BeginsWithTheParameterSets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h264 := Codec{MIME: webrtc.MimeTypeH264, ClockRate: 90_000}
+		s := (&Engine{}).NewSource(control.KindVideo)
+		defer s.Close()
+		f := s.OpenFeed(FeedConfig{Codec: h264})
+		r := newReceiver()
+		for i, nal := range [][]byte{{0x67, 0x42, 0, 0x1f, 0x8c}, {0x68, 0xce}, {0x65, 0x88, 0x80}, {0x41, 0x9a}, {0x41, 0x9a}} {
+			if i == 4 {
+				k := NewSink(control.KindVideo, "stream", "track")
+				k.Attach(s)
+				k.Bind(Output{Codec: h264, SSRC: 7, Writer: r})
+			}
+			header := rtp.Header{
+				Version: 2, SSRC: 1, SequenceNumber: uint16(i), Timestamp: uint32(max(0, i-2)) * 3000, Marker: i >= 2,
+			}
+			raw, err := (&rtp.Packet{Header: header, Payload: nal}).Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Write(raw, time.Now())
+			s.replays.Wait()
+		}
+		if list := r.inOrder(); len(list) != 5 || list[0].content[0] != 0x67 {
+			t.Errorf("%d packets, the first one %x", len(list), list[0].content)
+		}
+	})
+}
+
 // connecting takes nothing until it is connected.
 type connecting struct {
 	receiver

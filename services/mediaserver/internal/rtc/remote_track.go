@@ -11,8 +11,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// read starts the goroutines of a track that comes in, one of layers when there are any; they end with it. codecKnown is
-// called when the codec turns out to be another than was announced; nil: nobody is told.
+// read starts the goroutines of a track that comes in, one of layers when there are any; they end with it. codecKnown
+// is called when the codec turns out to be another than was announced; nil: nobody is told.
 func (p *peer) read(source *Source, track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver, layers []string,
 	codecKnown func(),
 ) {
