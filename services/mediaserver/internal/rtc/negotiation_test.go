@@ -86,7 +86,8 @@ func TestAnswer_ToBrowsers(t *testing.T) {
 				offer = strings.Replace(offer, "useinbandfec=1", "useinbandfec=1;stereo=1;maxaveragebitrate=510000", 1)
 				return strings.Replace(offer, "a=mid:1\r\n", "a=mid:1\r\nb=AS:2500\r\nb=TIAS:2500000\r\n", 1)
 			},
-			opusFirst, []string{"VP8", "rtx", "H264", "rtx", "AV1", "rtx", "VP9", "rtx"},
+			opusFirst,
+			[]string{"VP8", "rtx", "H264", "rtx", "AV1", "rtx", "VP9", "rtx"},
 		},
 		"Chromium, formats taken away but not what is said of them": {
 			"chromium-offer", func(offer string) string {

@@ -35,6 +35,7 @@ type packetStore struct {
 
 type storedPacket struct {
 	used       bool
+	at         time.Time
 	sequence   uint64
 	timestamp  uint32
 	marker     bool
@@ -47,7 +48,7 @@ type storedPacket struct {
 func (s *packetStore) put(p *packet) {
 	slot := &s.slots[p.sequence%storedPackets]
 	payload, dependency := append(slot.payload[:0], p.payload...), append(slot.dependency[:0], p.dependency...)
-	*slot = storedPacket{true, p.sequence, p.timestamp, p.marker, p.info, p.vp8, payload, dependency}
+	*slot = storedPacket{true, p.at, p.sequence, p.timestamp, p.marker, p.info, p.vp8, payload, dependency}
 }
 
 // slot is nil when the packet is not stored.
@@ -66,7 +67,7 @@ func (s *packetStore) get(sequence uint64, buffer []byte) (packet, bool) {
 	}
 	buffer = append(append(buffer[:0], slot.payload...), slot.dependency...)
 	return packet{
-		sequence: sequence, timestamp: slot.timestamp, marker: slot.marker, info: slot.info, vp8: slot.vp8,
+		at: slot.at, sequence: sequence, timestamp: slot.timestamp, marker: slot.marker, info: slot.info, vp8: slot.vp8,
 		payload: buffer[:len(slot.payload)], dependency: buffer[len(slot.payload):],
 	}, true
 }

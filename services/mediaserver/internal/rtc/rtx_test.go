@@ -2,9 +2,12 @@ package rtc
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -96,5 +99,43 @@ func TestFIR_CountsOnce(t *testing.T) {
 	sink.Feedback([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: 7}})
 	if got := sink.Stats(); got.FIRs != 2 || got.PLIs != 1 {
 		t.Errorf("%d FIR and %d PLI, want 2 and 1", got.FIRs, got.PLIs)
+	}
+}
+
+// written counts what a sink writes, by sequence number.
+type written map[uint16]int
+
+func (w written) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
+	w[header.SequenceNumber]++
+	return len(payload), nil
+}
+
+func TestNACK_OfWhatIsTooOld_IsNotAnswered(t *testing.T) {
+	s := newStream(t, newTestEngine(t), control.KindVideo, vp8())
+	sink, sent := NewSink(control.KindVideo, "cam", "track"), written{}
+	sink.Bind(Output{Codec: vp8(), SSRC: 7, Writer: sent})
+	sink.Attach(s.Source)
+	now := time.Now()
+	for number, age := range []time.Duration{2 * resendAge, resendAge / 2} {
+		p := rtp.Packet{
+			Header:  rtp.Header{Version: 2, SSRC: 5, SequenceNumber: uint16(number), Timestamp: uint32(number)},
+			Payload: []byte{0x10, 0x00, 0x00},
+		}
+		raw, err := p.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.feed.Write(raw, now.Add(-age))
+	}
+	var numbers []uint16
+	for number := range sent {
+		numbers = append(numbers, number)
+	}
+	slices.Sort(numbers)
+	sink.Feedback([]rtcp.Packet{&rtcp.TransportLayerNack{
+		MediaSSRC: 7, Nacks: rtcp.NackPairsFromSequenceNumbers(numbers),
+	}})
+	if len(numbers) != 2 || sent[numbers[0]] != 1 || sent[numbers[1]] != 2 {
+		t.Errorf("sent by number: %v, want the first once and the second twice", sent)
 	}
 }

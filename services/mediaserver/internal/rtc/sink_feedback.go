@@ -13,6 +13,10 @@ import (
 // 2.5 Mbit/s video, so that only a broken or hostile receiver meets it.
 const resendsPerSecond = 1000
 
+// resendAge is how old a packet may be that is sent again: chosen. Receivers go on without it long before, but one of a
+// screen that stands still is missed only when the next comes.
+const resendAge = 5 * time.Second
+
 // readFeedback handles the RTCP of a bound sink until its connection or sender is closed.
 func (k *Sink) readFeedback(reader interceptor.RTCPReader, out *Output) {
 	buffer := make([]byte, maxPacketBytes)
@@ -76,11 +80,12 @@ func (k *Sink) newFIR(p *rtcp.FullIntraRequest, out *Output) bool {
 
 // resend answers a NACK (RFC 4585 section 6.2.1).
 func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byte) []byte {
-	if now := time.Now(); !k.repeats.take(sequence, now) || !k.resends.take(now) {
+	now := time.Now()
+	if !k.repeats.take(sequence, now) || !k.resends.take(now) {
 		return buffer
 	}
 	p, d, found := source.sentAs(k, sequence, buffer)
-	if !found || d.out != out {
+	if !found || d.out != out || now.Sub(p.at) > resendAge {
 		return buffer
 	}
 	var header rtp.Header
@@ -89,7 +94,7 @@ func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byt
 	}
 	var rewritten []byte
 	if n := d.write(&header, &p, &rewritten); n > 0 {
-		k.sent.count(n, time.Now())
+		k.sent.count(n, now)
 	}
 	return p.payload
 }
