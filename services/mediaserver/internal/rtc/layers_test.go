@@ -234,6 +234,50 @@ func TestLayers_AreMeasured(t *testing.T) {
 	})
 }
 
+// A list that begins with the largest is turned round as soon as two pictures show it, also for the one not seen yet.
+func TestLayers_OfAListTheOtherWayRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "f", "h", "q")
+		s.frames(10, 1, 2)
+		for i, width := range []uint16{160, 320, 0} {
+			if l := s.Layers()[i]; l.Width != width {
+				t.Errorf("layer %d: %+v", i, l)
+			}
+		}
+	})
+}
+
+// A layer that was stopped has to be back for a second before anybody goes up to it again.
+func TestLayers_GoUpAgainLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "f", "h", "q")
+		s.frames(3)
+		k := s.sink(newReceiver())
+		s.frames(3)
+		expect := func(layer int) {
+			t.Helper()
+			if got := k.Layer(); got != layer {
+				t.Errorf("layer %d is sent, want %d", got, layer)
+			}
+		}
+		keyframes := func(n int, only ...int) {
+			for range n {
+				for _, e := range s.encoders {
+					e.keyframe.Store(true)
+				}
+				s.frames(1, only...)
+			}
+		}
+		expect(2)
+		keyframes(40, 1, 2)
+		expect(1)
+		keyframes(15)
+		expect(1)
+		keyframes(25)
+		expect(2)
+	})
+}
+
 // The target and the wish both limit, and nothing at all is a target too.
 func TestLayers_AreChosen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
