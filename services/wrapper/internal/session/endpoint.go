@@ -110,7 +110,7 @@ func (s *endpoints) createEndpoint(
 	}
 	err = s.storeEndpoint(ctx, l, kind, conn, control.EndpointRef{ID: id, Pipeline: *l.sess.Pipeline})
 	if errors.Is(err, store.ErrGuard) {
-		s.releaseUnwanted(ctx, r, l, id)
+		s.releaseUnwanted(ctx, r, l, kind, id)
 	}
 	return err
 }
@@ -128,14 +128,23 @@ func (s *endpoints) storeEndpoint(
 	})
 }
 
-// releaseUnwanted releases an endpoint that was made for a user that left or rejoined meanwhile. One that another
-// Wrapper has stored is the same one: it stays.
-func (s *endpoints) releaseUnwanted(ctx context.Context, r Request, l live, id string) {
+// releaseUnwanted releases an endpoint that was made for a user that left, rejoined or stopped meanwhile. One that
+// another Wrapper has stored is the same one: it stays. If another is just about to store it, for an offer after the
+// stop, it finds the endpoint gone and makes it again.
+func (s *endpoints) releaseUnwanted(
+	ctx context.Context, r Request, l live, kind control.ConnectionKind, id string,
+) {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil || sess.Epoch != l.sess.Epoch {
 		return // the pipeline goes as a whole
 	}
-	if user := sess.User(l.user.ID); user == nil || user.Join != l.user.Join {
+	user := sess.User(l.user.ID)
+	gone := user == nil || user.Join != l.user.Join
+	if !gone {
+		conn := connectionOf(sess, user, kind)
+		gone = conn != nil && stopped(*conn) && conn.Endpoint.ID != id
+	}
+	if gone {
 		s.release(ctx, l.sess.Pipeline.Server, id)
 	}
 }
