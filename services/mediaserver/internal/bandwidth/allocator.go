@@ -115,8 +115,8 @@ func anyFresh(tracks []Track) bool {
 	return false
 }
 
-// keep is what of the present targets fits, and what it takes; less says that something got less than it had. A track of
-// which nothing is there keeps its target and takes nothing.
+// keep is what of the present targets fits, and what it takes; less says that something got less than it had. A track
+// of which nothing is there keeps its target and takes nothing.
 func keep(bandwidth int64, tracks []Track) (targets []int, total int64, less bool) {
 	targets = make([]int, len(tracks))
 	limited := make([]Track, len(tracks)) // to what they have

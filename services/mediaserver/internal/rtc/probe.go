@@ -40,8 +40,8 @@ func (s *shaper) probe(now time.Time) bool {
 // maxBack is how far back a probe goes for packets to repeat: chosen; they are still stored.
 const maxBack = 64
 
-// repeat sends again, by RTX (RFC 4588), about as many bytes of what was sent last, and returns how many went. Receivers
-// throw away what they have, and are glad of what they have not.
+// repeat sends again, by RTX (RFC 4588), about as many bytes of what was sent last, and returns how many went.
+// Receivers throw away what they have, and are glad of what they have not.
 func (k *Sink) repeat(bytes int) (sent int) {
 	source, out := k.source.Load(), k.out.Load()
 	if source == nil || out == nil || out.again == nil {
