@@ -165,8 +165,8 @@ func taken(offered, answered []webrtc.RTPCodecParameters) []webrtc.RTPCodecParam
 
 // withEveryFormat makes the first m-line of a kind in an answer say that it takes every codec that can be forwarded,
 // and reports whether there is one. A Pion connection can later use only the codecs that it found there, and a client
-// may name one alone (as Firefox does), or reject the m-line. What it takes in truth is known from formatsOf. One format of
-// each codec is enough for Pion, whose work grows with the square of their number.
+// may name one alone (as Firefox does), or reject the m-line. What it takes in truth is known from formatsOf. One
+// format of each codec is enough for Pion, whose work grows with the square of their number.
 func (d *Description) withEveryFormat(kind string) bool {
 	at := slices.IndexFunc(d.Media, func(m Media) bool { return m.Kind == kind })
 	if at < 0 {
