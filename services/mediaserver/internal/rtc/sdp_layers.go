@@ -47,9 +47,9 @@ func describes(m *sdp.MediaDescription, rid string) bool {
 	})
 }
 
-// withKnownLayers leaves of an offer the layers that are taken, described by nothing but their names, so that the answer
-// promises no more. An m-line without layers keeps its first rid: the sender may write it into its packets, and Pion has
-// to know it.
+// withKnownLayers leaves of an offer the layers that are taken, described by nothing but their names, so that the
+// answer promises no more. An m-line without layers keeps its first rid: the sender may write it into its packets, and
+// Pion has to know it.
 func withKnownLayers(s *sdp.SessionDescription) {
 	for _, m := range s.MediaDescriptions {
 		layers, first := layersOf(m), true
@@ -67,8 +67,8 @@ func withKnownLayers(s *sdp.SessionDescription) {
 	}
 }
 
-// withoutLoneLayer takes rids out of our own description where there is nothing to choose between: the sender then sends
-// one layer only (RFC 8853 section 5.3.2).
+// withoutLoneLayer takes rids out of our own description where there is nothing to choose between: the sender then
+// sends one layer only (RFC 8853 section 5.3.2).
 func withoutLoneLayer(text string) string {
 	if strings.Count(text, "\na=rid:") == 0 {
 		return text
