@@ -24,10 +24,11 @@ type wrapper struct {
 	broker broker.Broker
 	store  *store.Store
 
-	one      sync.Mutex // held by the request that acts: it may come from two replicas at once
-	mu       sync.Mutex
-	silent   map[string]bool // types of requests that get no reply
-	requests []broker.Message
+	one       sync.Mutex // held by the request that acts: it may come from two replicas at once
+	mu        sync.Mutex
+	silent    map[string]bool // types of requests that get no reply
+	requests  []broker.Message
+	meanwhile map[string]func(context.Context, broker.Message) // what happens before a type of request is acted on
 }
 
 var options = broker.SubscribeOptions{Concurrency: 8, MaxAttempts: 3}
@@ -49,6 +50,13 @@ func (w *wrapper) ignore(kind string, ignored bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.silent[kind] = ignored
+}
+
+// before has f called before each request of a type is acted on.
+func (w *wrapper) before(kind string, f func(context.Context, broker.Message)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.meanwhile = map[string]func(context.Context, broker.Message){kind: f}
 }
 
 // got is the requests of a type so far.
@@ -74,10 +82,13 @@ func (w *wrapper) all() []broker.Message {
 func (w *wrapper) handle(ctx context.Context, d broker.Delivery) error {
 	w.mu.Lock()
 	w.requests = append(w.requests, d.Message)
-	silent := w.silent[d.Type]
+	silent, meanwhile := w.silent[d.Type], w.meanwhile[d.Type]
 	w.mu.Unlock()
 	if silent {
 		return nil
+	}
+	if meanwhile != nil {
+		meanwhile(ctx, d.Message)
 	}
 	w.one.Lock()
 	result, err := w.act(ctx, d.Message)
@@ -255,7 +266,11 @@ func (w *wrapper) publish(ctx context.Context, id control.SessionID, m broker.Me
 	}
 	connection := control.Connection{User: p.User, Kind: control.Publish, Join: p.Join, Epoch: p.Epoch}
 	answer := control.SDPAnswer{Seq: p.Seq, SDP: "answer to " + m.ID}
-	switch {
+	switch session, err := w.store.Sessions.Get(ctx, id); {
+	case err != nil:
+		return nil, err
+	case p.Epoch != session.Epoch:
+		return nil, control.Errorf(control.CodeStaleEpoch, "the session has moved on")
 	case strings.Contains(p.SDP, "refuse"):
 		return nil, control.Errorf(control.CodeInvalid, "the media server refuses it")
 	case strings.Contains(p.SDP, "a=ice-ufrag"):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -44,12 +45,33 @@ func (w *whip) begin(ctx context.Context, in *whipInput) (*begunOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	answered, err := w.offer(ctx, in.Session, joined.User, joined.Epoch, 1, offer)
+	answered, err := w.firstOffer(ctx, in.Session, joined, offer)
 	if err != nil {
 		return nil, errors.Join(err, w.giveUp(ctx, in.Session, joined.User, err))
 	}
 	location := "/v1/sessions/" + string(in.Session) + "/whip/" + string(joined.User.Join)
 	return w.begun(location, answered.Epoch, answered.Seq, answered.SDP), nil
+}
+
+// firstOffer offers under the epoch of the join, or under a newer one if there is by now: its client knows of none.
+func (w *whip) firstOffer(
+	ctx context.Context, id control.SessionID, joined message.Joined, sdp string,
+) (answered message.Answered, err error) {
+	epoch := joined.Epoch
+	for range joinTries {
+		answered, err = w.offer(ctx, id, joined.User, epoch, 1, sdp)
+		if control.CodeOf(err) != control.CodeStaleEpoch {
+			return answered, err
+		}
+		session, err := w.session(ctx, id)
+		if err != nil {
+			return answered, err
+		}
+		epoch = session.Epoch
+	}
+	return answered, &control.Error{
+		Code: control.CodeUnavailable, Detail: "the session is moving on", RetryAfter: time.Second, Err: err,
+	}
 }
 
 // publisher is the user to publish as. Errors: forbidden for one that the caller may not be, or that may not publish.

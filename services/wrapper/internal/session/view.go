@@ -31,7 +31,14 @@ func (s *viewing) View(ctx context.Context, r Request, b message.View) (*message
 	if err != nil && (b.Seq > 1 || !errors.Is(err, errViewNotFound)) {
 		return nil, err
 	}
-	if err == nil {
+	if err == nil && b.Seq == 1 && view.Epoch < sess.Epoch {
+		// It is sent again because its first answer did not arrive, and what was made for it is gone.
+		view, err = nil, s.store.Negotiations.RemoveView(ctx, r.Session, b.Viewer)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if view != nil {
 		answered, err := answeredView(sess, view, b)
 		if err != nil || answered != nil {
 			return answered, err
