@@ -8,8 +8,8 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// Sink is one outgoing track. It takes packets from the [Source] it is attached to and writes them to an [Output] as one
-// continuous RTP stream, over pauses and changes of source and of layer. Safe for concurrent use.
+// Sink is one outgoing track. It takes packets from the [Source] it is attached to and writes them to an [Output]
+// as one continuous RTP stream, over pauses and changes of source and of layer. Safe for concurrent use.
 type Sink struct {
 	kind, id, streamID string
 	wanted             Codec // what the source sends; the zero value takes the codec that was negotiated first

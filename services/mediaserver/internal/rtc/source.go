@@ -9,10 +9,10 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Source is one published track, from when it is announced until it is closed: it outlives the connection that carries
-// it at the moment. Its sender may send it in several encodings at once (simulcast), of which each [Sink] gets one. What
-// arrives is stored for NACKs and passed to the sinks by the goroutine that writes to the [Feed]. Safe for concurrent
-// use.
+// Source is one published track, from when it is announced until it is closed: it outlives the connection that
+// carries it at the moment. Its sender may send it in several encodings at once (simulcast), of which each [Sink]
+// gets one. What arrives is stored for NACKs and passed to the sinks by the goroutine that writes to the [Feed].
+// Safe for concurrent use.
 //
 // One lock guards the source and what its sinks are in the middle of. A packet takes it once, whatever the number of
 // sinks: under it is decided who gets the packet under which numbers; what is written is written after it.
