@@ -9,7 +9,8 @@ import (
 const (
 	maxPackets    = 8192
 	maxBatchBytes = 8 << 20
-	keptBytes     = 256 << 10 // below this no memory is given back
+	chunkBytes    = 64 << 10 // memory is taken and given back by
+	keptChunks    = 4        // and not below
 )
 
 // Bounds of one message of several segments.
@@ -22,18 +23,20 @@ const (
 // batch is packets in the order in which they were written, and how they are grouped into messages. It is owned by one
 // goroutine at a time and reused, so that it allocates only while it grows.
 type batch struct {
-	data     []byte // the payloads, one after another
+	chunks   [][]byte // the payloads, one after another
+	at       int      // the chunk that is being filled
+	bytes    int
 	packets  []packet
 	messages []message
 	open     map[netip.AddrPort]int32 // the last message to a destination
-	usual    int                      // bytes that a batch has had lately, at most
+	usual    int                      // chunks that batches have had lately, at most
 }
 
 // packet is one datagram.
 type packet struct {
-	to         netip.AddrPort
-	start, end int   // in data
-	next       int32 // the following packet of the same message
+	to      netip.AddrPort
+	payload []byte
+	next    int32 // the following packet of the same message
 }
 
 // message is one or more packets to one destination: all of them as large as the first, but for the last one, which may
@@ -49,16 +52,25 @@ func newBatch() *batch { return &batch{open: map[netip.AddrPort]int32{}} }
 
 // add copies a packet; it reports false, and has done nothing, when the batch is full.
 func (b *batch) add(p []byte, to netip.AddrPort) bool {
-	if len(b.packets) == maxPackets || len(b.data)+len(p) > maxBatchBytes {
+	if len(b.packets) == maxPackets || b.bytes+len(p) > maxBatchBytes || len(p) > chunkBytes {
 		return false
 	}
-	start := len(b.data)
-	b.data = append(b.data, p...)
-	b.packets = append(b.packets, packet{to: to, start: start, end: len(b.data), next: none})
+	b.bytes += len(p)
+	b.packets = append(b.packets, packet{to: to, payload: b.keep(p), next: none})
 	return true
 }
 
-func (b *batch) payload(p *packet) []byte { return b.data[p.start:p.end] }
+// keep copies a payload.
+func (b *batch) keep(p []byte) []byte {
+	for ; b.at < len(b.chunks); b.at++ {
+		if c := b.chunks[b.at]; len(c)+len(p) <= cap(c) {
+			b.chunks[b.at] = append(c, p...)
+			return b.chunks[b.at][len(c):]
+		}
+	}
+	b.chunks = append(b.chunks, append(make([]byte, 0, chunkBytes), p...))
+	return b.chunks[b.at]
+}
 
 // group makes messages of the packets. Messages to one destination hold its packets in order, and are in order.
 func (b *batch) group(segmented bool) {
@@ -78,9 +90,9 @@ func (b *batch) extend(i int32) bool {
 	if !found {
 		return false
 	}
-	m, size := &b.messages[at], p.end-p.start
+	m, size := &b.messages[at], len(p.payload)
 	last := &b.packets[m.last]
-	if size > m.size || size == 0 || last.end-last.start < m.size || m.segments == maxSegments ||
+	if size > m.size || size == 0 || len(last.payload) < m.size || m.segments == maxSegments ||
 		m.bytes+size > maxMessageBytes {
 		return false
 	}
@@ -93,15 +105,21 @@ func (b *batch) extend(i int32) bool {
 
 func (b *batch) begin(i int32) {
 	p := &b.packets[i]
-	size := p.end - p.start
+	size := len(p.payload)
 	b.open[p.to] = int32(len(b.messages))
 	b.messages = append(b.messages, message{first: i, last: i, segments: 1, size: size, bytes: size})
 }
 
 // reset empties the batch. Memory that a jam needed is given back in time.
 func (b *batch) reset() {
-	if b.usual = max(len(b.data), b.usual-b.usual/16); cap(b.data) > max(4*b.usual, keptBytes) {
-		b.data = nil
+	b.usual = max(b.at+1, b.usual-1)
+	if kept := b.usual + keptChunks; len(b.chunks) > kept {
+		clear(b.chunks[kept:])
+		b.chunks = b.chunks[:kept]
 	}
-	b.data, b.packets, b.messages = b.data[:0], b.packets[:0], b.messages[:0]
+	for i := range b.chunks {
+		b.chunks[i] = b.chunks[i][:0]
+	}
+	clear(b.packets)
+	b.at, b.bytes, b.packets, b.messages = 0, 0, b.packets[:0], b.messages[:0]
 }

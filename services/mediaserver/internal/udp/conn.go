@@ -140,9 +140,6 @@ func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, addr, nil
 }
 
-// closeTimeout bounds how long what waits may take to be sent when a socket is closed: chosen.
-const closeTimeout = 100 * time.Millisecond
-
 // Close sends what waits and closes the socket.
 func (c *Conn) Close() error {
 	c.mu.Lock()
@@ -152,7 +149,6 @@ func (c *Conn) Close() error {
 	if closed {
 		return net.ErrClosed
 	}
-	_ = c.socket.SetWriteDeadline(time.Now().Add(closeTimeout)) // it is open
 	c.signal()
 	c.done.Wait()
 	return c.socket.Close()

@@ -15,6 +15,10 @@ import (
 const (
 	messagesPerCall = 64
 	segmentsPerCall = 1024
+
+	// How long a full buffer is waited for: chosen; at 100 Mbit/s a packet leaves every 0.1 ms.
+	fullPause    = time.Millisecond
+	fullAttempts = 20
 )
 
 // sender sends batches with sendmmsg. It is owned by the flusher. Everything that the kernel reads is in it, and what
@@ -61,7 +65,7 @@ func newSender(socket *net.UDPConn) *sender {
 			uintptr(unsafe.Pointer(&s.pending[0])), //nolint:gosec // x/sys/unix has no sendmmsg
 			uintptr(len(s.pending)), 0, 0, 0)
 		s.sent, s.errno = int(n), errno
-		return errno != unix.EAGAIN
+		return true // to wait in here for a full buffer would hold up those who write at once
 	}
 	return s
 }
@@ -91,7 +95,7 @@ func (s *sender) prepare(b *batch, messages []message) (count int) {
 		}
 		for j, at := 0, m.first; j < m.segments; j++ {
 			p := &b.packets[at]
-			s.point(&vectors[j], b.payload(p))
+			s.point(&vectors[j], p.payload)
 			at = p.next
 		}
 		s.address(i, b.packets[m.first].to, &vectors[0], m.segments)
@@ -147,11 +151,18 @@ func (s *sender) segment(i, size int) {
 	h.SetControllen(int(unsafe.Sizeof(*c)))
 }
 
-// write makes one call. An error is about the first message; otherwise sent is at least 1.
+// write makes one call, and repeats it for a while when the socket's buffer is full. An error is about the first
+// message; otherwise sent is at least 1.
 func (s *sender) write(headers []messageHeader) (sent int, err error) {
 	s.pending = headers
-	if err := s.socket.Write(s.call); err != nil {
-		return 0, err
+	for range fullAttempts {
+		if err := s.socket.Write(s.call); err != nil {
+			return 0, err
+		}
+		if s.errno != unix.EAGAIN {
+			break
+		}
+		nap(fullPause)
 	}
 	if s.errno != 0 {
 		return 0, s.errno
@@ -170,7 +181,7 @@ func (s *sender) refused(b *batch, m *message, err error) (failed int) {
 	}
 	for at := m.first; at != none; at = b.packets[at].next {
 		p := &b.packets[at]
-		s.point(&s.vectors[0], b.payload(p))
+		s.point(&s.vectors[0], p.payload)
 		s.address(0, p.to, &s.vectors[0], 1)
 		s.headers[0].Control = nil
 		s.headers[0].SetControllen(0)

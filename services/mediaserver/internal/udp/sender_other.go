@@ -17,7 +17,7 @@ func (s *sender) send(b *batch) (failed int) {
 	b.group(false)
 	for i := range b.packets {
 		p := &b.packets[i]
-		if _, err := s.socket.WriteToUDPAddrPort(b.payload(p), p.to); err != nil {
+		if _, err := s.socket.WriteToUDPAddrPort(p.payload, p.to); err != nil {
 			failed++
 		}
 	}
