@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is written, grouping keeps every packet once, those of one destination in order, and makes only messages that
-// the kernel cuts up into the same packets again.
+// Whatever is written, grouping keeps every packet once, those of one destination in order, and makes only messages
+// that the kernel cuts up into the same packets again.
 func TestBatch_GroupsWithoutLossOrReordering(t *testing.T) {
 	b := newBatch() // one for all runs: what is left of the one before must not matter
 	rapid.Check(t, func(t *rapid.T) {
