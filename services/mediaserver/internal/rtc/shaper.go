@@ -13,8 +13,8 @@ import (
 )
 
 // shaper chooses the layers of the videos of one connection by what the connection carries. It does so only while some
-// video has more than one layer; packets are numbered and counted only then. Its methods may be called by any goroutine;
-// [shapers] calls decide and probe.
+// video has more than one layer; packets are numbered and counted only then. Its methods may be called by any
+// goroutine; [shapers] calls decide and probe.
 type shaper struct {
 	numbers transportNumbers
 	changed func(Quality) // nil: nobody is told

@@ -16,7 +16,8 @@ import (
 // srtpKeys learns from a DTLS handshake the key that this side encrypts media with (RFC 5764 section 4.2). Pion derives
 // the same key and does not give it away, so it comes from what the handshake shows to hooks: the server's hello, when
 // this side is the server, and the master secret, which a key log gets. Neither leaves this type. A connection on which
-// this side is the client, or that negotiates other than the usual algorithms, has no key here. Safe for concurrent use.
+// this side is the client, or that negotiates other than the usual algorithms, has no key here. Safe for concurrent
+// use.
 type srtpKeys struct {
 	mu     sync.Mutex
 	hello  *handshake.MessageServerHello
@@ -55,8 +56,8 @@ const (
 	exporterLabel = "EXTRACTOR-dtls_srtp"
 )
 
-// context encrypts what this side sends; nil: there is no key. It forgets all it knows: once the handshake is over it is
-// called once.
+// context encrypts what this side sends; nil: there is no key. It is called once, when the handshake is over, and forgets
+// all it knows.
 func (k *srtpKeys) context() *srtp.Context {
 	k.mu.Lock()
 	defer k.mu.Unlock()
