@@ -81,13 +81,17 @@ func (e *Element) Connect(sink Connectable, kinds ...MediaType) error {
 	return nil
 }
 
-// Disconnect undoes Connect; what is not connected stays so.
+// Disconnect undoes Connect; what is not connected stays so, as all is that is in different pipelines.
 func (e *Element) Disconnect(sink Connectable, kinds ...MediaType) error {
+	to := sink.element()
+	if to.pipeline != e.pipeline {
+		return nil // what feeds it is behind the lock of another graph
+	}
 	if len(kinds) == 0 {
 		kinds = allMediaTypes()
 	}
 	for _, kind := range kinds {
-		e.pipeline.graph.disconnect(e, sink.element(), kind)
+		e.pipeline.graph.disconnect(e, to, kind)
 	}
 	return nil
 }
