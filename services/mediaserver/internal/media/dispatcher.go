@@ -79,6 +79,7 @@ func (d *DispatcherOneToMany) portLeft(port *HubPort) {
 	delete(d.ports, port)
 	if d.source == port {
 		d.source = nil
+		d.routeLocked() // it may have become the source while it was going, when nothing can be routed from it any more
 	}
 }
 
