@@ -33,10 +33,14 @@ func ParsePorts(text string) (*Ports, error) {
 	lowText, highText, found := strings.Cut(text, "-")
 	low, errLow := strconv.ParseUint(strings.TrimSpace(lowText), 10, 16)
 	high, errHigh := strconv.ParseUint(strings.TrimSpace(highText), 10, 16)
-	if !found || errLow != nil || errHigh != nil || low == 0 || high <= low {
+	if !found || errLow != nil || errHigh != nil || low == 0 {
 		return nil, fmt.Errorf("%q is no range of ports as 40000-40999", text)
 	}
-	return &Ports{low: int(low) + int(low)%2, high: int(high)}, nil
+	p := &Ports{low: int(low) + int(low)%2, high: int(high)}
+	if p.high <= p.low {
+		return nil, fmt.Errorf("there is no even port with the next one in %q", text)
+	}
+	return p, nil
 }
 
 // open takes an even port for RTP and the next one for RTCP (RFC 3550 section 11).

@@ -8,7 +8,7 @@ import (
 )
 
 func TestParsePorts(t *testing.T) {
-	for _, bad := range []string{"x", "40000", "40001-40000", "0-5", "40000-70000", "40000-40000"} {
+	for _, bad := range []string{"x", "40000", "40001-40000", "0-5", "40000-70000", "40000-40000", "40001-40002"} {
 		if _, err := ParsePorts(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
