@@ -11,6 +11,9 @@ import (
 	"sync"
 )
 
+// maxURIBytes is the longest path that Linux takes: every folder in a longer one would be looked for in vain.
+const maxURIBytes = 4096
+
 // files is the one folder that recorders write to and players read from. Nothing outside of it can be named, by no name
 // and through no symbolic link. Safe for concurrent use.
 type files struct {
@@ -50,6 +53,9 @@ func (f *files) close() error {
 // name is that of a file in the folder by its URI: file:///path/in/the/folder, or relative to the folder without a
 // scheme, as Kurento has it. Errors are [*Error].
 func (f *files) name(uri string) (string, error) {
+	if len(uri) > maxURIBytes {
+		return "", errorf(codeIllegalParam, "parameter 'uri': %d bytes, at most %d are allowed", len(uri), maxURIBytes)
+	}
 	parsed, err := url.Parse(uri)
 	if err != nil {
 		return "", errorf(codeIllegalParam, "parameter 'uri': %v", err)

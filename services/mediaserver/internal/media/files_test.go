@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/orkestro/orkestro/pkg/mediaapi"
@@ -39,6 +40,7 @@ func TestFiles_WhatCanBeNamed(t *testing.T) {
 		"":                                    40107,
 		"file:a.webm":                         40107,
 		"rtsp://127.0.0.1/a":                  40108,
+		l.uri(strings.Repeat("a/", 2048)):     40107,
 	} {
 		_, err := p.NewRecorderEndpoint(media.RecorderEndpointParams{URI: uri, MediaProfile: "WEBM"})
 		if codeOf(err) != want {
