@@ -170,6 +170,10 @@ func TestWHIP_HappensOnceUnderItsKey(t *testing.T) {
 	if joins, publishes := f.wrapper.got(message.TypeJoin), f.wrapper.got(message.TypePublish); len(joins) != 1 || len(publishes) != 1 {
 		t.Errorf("%d joins, %d offers", len(joins), len(publishes))
 	}
+	other := f.offers(apiKey, strings.Replace(path, "user=obs", "user=cam", 1), whipOffer, "Idempotency-Key", "k")
+	if other.status != http.StatusCreated || other.header.Get("Location") == first.header.Get("Location") {
+		t.Errorf("another user under the same key: %d %s", other.status, other.header.Get("Location"))
+	}
 }
 
 // A Wrapper dies after it answered the join and before it answers the offer: the POST that is sent again goes on there.

@@ -75,8 +75,16 @@ func (c *core) once(w http.ResponseWriter, r *http.Request, body []byte, found c
 		return
 	}
 	c.Keys.Serve(w, r, idempotency.Call{
-		Caller: found.principal.Actor(), Target: r.URL.Path, Key: key, Body: body,
+		Caller: found.principal.Actor(), Target: target(r), Key: key, Body: body,
 	}, serve)
+}
+
+// target is what a call is made on: its path, and its query where it has one, in whatever order that is written.
+func target(r *http.Request) string {
+	if query := r.URL.Query(); len(query) > 0 {
+		return r.URL.Path + "?" + query.Encode()
+	}
+	return r.URL.Path
 }
 
 // authenticate is 401 without valid credentials and 403 for what is not the caller's.

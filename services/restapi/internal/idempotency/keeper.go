@@ -1,7 +1,7 @@
 // Package idempotency makes a POST with an Idempotency-Key happen once: within the key's life the same caller, path,
-// key and body get the first answer again. The HTTP layer wraps its POSTs in it. It knows no operation: what is handled
-// twice, because a replica died in between, is handled under the same request id, and everything behind the HTTP layer
-// is idempotent by that.
+// query, key and body get the first answer again. The HTTP layer wraps its POSTs in it. It knows no operation: what is
+// handled twice, because a replica died in between, is handled under the same request id, and everything behind the HTTP
+// layer is idempotent by that.
 package idempotency
 
 import (
@@ -52,7 +52,7 @@ func New(s Store, now func() time.Time, logger *slog.Logger) *Keeper {
 	return &Keeper{store: s, now: now, log: logger.With(logging.KeyComponent, "idempotency")}
 }
 
-// Call is one keyed call. Caller tells callers apart; Target is the path.
+// Call is one keyed call. Caller tells callers apart; Target is the path, with its query.
 type Call struct {
 	Caller string
 	Target string
