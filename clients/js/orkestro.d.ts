@@ -144,7 +144,7 @@ export class Session extends EventTarget {
   replaceTrack(old: MediaStreamTrack, track: MediaStreamTrack): Promise<void>;
   mute(kind: Kind, muted?: boolean): Promise<void>;
   subscribe(subscriptions?: Subscriptions): Promise<void>;
-  /** Receives at most this layer of a stream's video, 0 the smallest picture; null: the best there is. */
+  /** Receives at most this layer of a stream's video, 0 the smallest picture; null: the best there is. Ends with the stream. */
   setMaxLayer(streamId: string, layer: number | null): Promise<void>;
   /** Of the streams that have several layers, by id. */
   readonly quality: ReadonlyMap<string, StreamQuality>;

@@ -38,6 +38,7 @@ export class Session extends EventTarget {
   #subscriber;
   #wishes = new Wishes();
   #layersAsked = null; // the call that the next wishes for layers go with
+  #layersDue = false; // the server does not know of all wishes for layers
   #latest = new Map(); // message type -> { epoch, seq } of what only the newest counts of
   #quality = new Map();
   #mutedKinds = new Set();
@@ -161,12 +162,21 @@ export class Session extends EventTarget {
    * made together are one call.
    */
   async setMaxLayer(streamId, layer) {
-    if (!this.#wishes.limit(streamId, layer)) return;
-    this.#layersAsked ??= delay(layerTime, this.#over.signal).then(() => {
-      this.#layersAsked = null;
-      return this.#call('PUT', '/subscriptions', this.#wishes.body);
-    });
+    if (this.#wishes.limit(streamId, layer)) this.#layersDue = true;
+    if (!this.#layersDue) return;
+    this.#layersAsked ??= delay(layerTime, this.#over.signal).then(() => this.#askForLayers());
     await this.#layersAsked;
+  }
+
+  async #askForLayers() {
+    this.#layersAsked = null;
+    this.#layersDue = false;
+    try {
+      await this.#call('PUT', '/subscriptions', this.#wishes.body);
+    } catch (err) {
+      this.#layersDue = true; // or the same wish, made again, would be taken for granted
+      throw err;
+    }
   }
 
   /** What one is sent of the streams that have several layers: stream id -> { layer, layers, limit }. */
@@ -465,7 +475,7 @@ export class Session extends EventTarget {
     const { stream } = detail;
     if (type === 'stream-updated') this.#interruptions.expect(stream.id, stream.kinds.filter(sentOf(stream)));
     if (type === 'stream-removed') {
-      this.#wishes.limit(stream.id, null);
+      this.#forgetLayer(stream.id);
       this.#quality.delete(stream.id);
       this.#interruptions.forget(stream.id);
       this.#remote.remove(stream.id);
@@ -475,6 +485,13 @@ export class Session extends EventTarget {
       else this.#mediaDue ??= this.timings.joined === null ? this.#began : performance.now();
     }
     this.emit(type, detail);
+  }
+
+  // The server is told, too: a stream may come back under the same id.
+  #forgetLayer(id) {
+    this.setMaxLayer(id, null).catch((err) => {
+      if (!this.#over.signal.aborted) this.emit('error', err);
+    });
   }
 
   #muteNewStream(stream) {

@@ -437,6 +437,22 @@ test('wishes for layers that are made together are one call, and are made again 
   assert.deepEqual(fake.callsOf('PUT', '/subscriptions')[1].body, { mode: 'all', streams });
 });
 
+test('a wish for a layer goes with its stream, here and at the server', async (t) => {
+  const { fake, session } = await joined(t, { users: [ann] });
+  await session.setMaxLayer('a1', 0);
+  fake.push('stream-removed', { stream: ann.streams[0] });
+  await eventually(() => fake.callsOf('PUT', '/subscriptions').length === 2);
+  assert.deepEqual(fake.callsOf('PUT', '/subscriptions')[1].body, { mode: 'all' });
+});
+
+test('a wish for a layer that did not get through can be made again', async (t) => {
+  const { fake, session } = await joined(t, { users: [ann] });
+  fake.faults.push({ match: /PUT \/subscriptions/, status: 422, code: 'invalid' });
+  await assert.rejects(session.setMaxLayer('a1', 0), { status: 422 });
+  await session.setMaxLayer('a1', 0);
+  assert.deepEqual(fake.callsOf('PUT', '/subscriptions').map(({ body }) => body.streams), [[{ id: 'a1', maxLayer: 0 }]]);
+});
+
 test('of quality and speakers only the newest of the epoch counts', async (t) => {
   const { fake, session } = await joined(t, { users: [ann] });
   const got = [];
