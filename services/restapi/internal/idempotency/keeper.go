@@ -1,7 +1,7 @@
 // Package idempotency makes a POST with an Idempotency-Key happen once: within the key's life the same caller, path,
 // query, key and body get the first answer again. The HTTP layer wraps its POSTs in it. It knows no operation: what is
-// handled twice, because a replica died in between, is handled under the same request id, and everything behind the HTTP
-// layer is idempotent by that.
+// handled twice, because a replica died in between, is handled under the same request id, and everything behind it is
+// idempotent by that.
 package idempotency
 
 import (
