@@ -116,9 +116,12 @@ func (w *whip) offer(
 	case accepted.Answer != nil:
 		return message.Answered{Epoch: epoch, Seq: seq, SDP: accepted.Answer.SDP}, nil
 	}
-	raw, err := w.doInSession(ctx, newRequest(ctx, message.TypePublish, session, user.ID, message.Publish{
+	r := newRequest(ctx, message.TypePublish, session, user.ID, message.Publish{
 		Presence: presence(&user), Epoch: epoch, Seq: seq, SDP: sdp,
-	}))
+	})
+	// Not the call's, under which the user joined: that may be answered a second time while this waits. It sorts alike.
+	r.ID += "." + message.TypePublish
+	raw, err := w.doInSession(ctx, r)
 	if err != nil {
 		return answered, err
 	}
