@@ -121,20 +121,5 @@ func TestShortcut_IsTaken(t *testing.T) {
 	defer source.Close()
 	source.setCodec(Codec{MIME: "video/VP8", ClockRate: 90_000})
 	peer := connectReceiver(t, engine, source)
-	for _, out := range peer.tracks {
-		var writer rtpWriter = out.sink.out.Load().Writer
-		if numbered, ok := writer.(*numberedWriter); ok {
-			writer = numbered.rtpWriter
-		}
-		o, ok := writer.(*outlet)
-		if !ok {
-			t.Fatal("the sink writes past the shortcut")
-		}
-		testkit.Eventually(t, func() error {
-			if !o.take(1) {
-				return fmt.Errorf("not taken: open %v, pair %v", peer.short.open.Load(), peer.path.pair())
-			}
-			return nil
-		})
-	}
+	testkit.Eventually(t, func() error { return takenByAll(peer) })
 }
