@@ -48,8 +48,8 @@ type Feed struct {
 
 	dependencies payload.Dependencies // what the descriptors of an AV1 stream refer to
 
-	started bool   // a packet has come; guarded by the source's mu, as is
-	losses  losses // of video
+	started bool // a packet has come; guarded by the source's mu, as is
+	losses  losses
 }
 
 // OpenFeed begins to feed the source. A newer feed takes the place of an older one of the same layer, and of all others
@@ -71,6 +71,7 @@ func (s *Source) OpenFeed(cfg FeedConfig) *Feed {
 	}
 	if e := f.encoding; e != nil {
 		e.feed, e.synced, e.format = f, nil, f.format
+		e.line.ended = true // its numbers may be anything
 		if len(s.sinks) > 0 {
 			e.requestKeyframe()
 		}
@@ -158,9 +159,9 @@ func (s *Source) take(f *Feed, p *packet, size int, deliveries []delivery) []del
 	s.received.count(size, p.at)
 	if s.video() {
 		e.rates.count(p.info.Spatial, size, p.at)
-		if placed {
-			placed = f.recover(p)
-		}
+	}
+	if placed {
+		placed = f.recover(p)
 	}
 	if !placed || s.paused {
 		return deliveries
@@ -186,6 +187,9 @@ func (s *Source) take(f *Feed, p *packet, size int, deliveries []delivery) []del
 // asked for.
 func (f *Feed) recover(p *packet) (fresh bool) {
 	fresh, hopeless := f.losses.arrived(p.sequence, p.at)
+	if !f.source.video() {
+		return fresh // sound that is lost is not asked for
+	}
 	if hopeless {
 		f.encoding.requestKeyframe()
 	}

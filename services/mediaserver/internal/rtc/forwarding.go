@@ -153,19 +153,24 @@ func (fw *forwarding) push(t stretch) *stretch {
 // begin makes a stretch of e that begins with the packet of the given number, and in which p has the time that it has
 // now.
 func (fw *forwarding) begin(e *encoding, p *packet, sequence uint64) *stretch {
-	t := stretch{of: e, base: sequence, highest: sequence - 1, top: fw.top}
-	before := fw.current()
-	if fw.numbers.begun { // otherwise the source's own numbers are as good as any
-		t.offset = fw.numbers.last + 1 - sequence
-		if before != nil && before.of == e {
-			t.time = before.time
-		} else {
-			t.time = fw.timeOf(before, e, p) - p.timestamp
-		}
-		if fw.numbers.counted && p.vp8.HasPictureID {
-			t.picture, t.tl0 = fw.numbers.picture+1-p.vp8.PictureID, fw.numbers.tl0+1-p.vp8.TL0
-			t.renumber = true
-		}
+	t := stretch{of: e, base: sequence, highest: sequence - 1, last: sequence - 1, top: fw.top}
+	if !fw.numbers.begun { // the source's own numbers are as good as any
+		fw.begun = 0
+		return fw.push(t)
+	}
+	before, last := fw.current(), fw.numbers.last
+	if before != nil {
+		last = max(last, before.reserved()) // no number is given out twice, however late a packet comes
+	}
+	t.last, t.offset = last, last+1-sequence
+	if before != nil && before.of == e {
+		t.time = before.time
+	} else {
+		t.time = fw.timeOf(before, e, p) - p.timestamp
+	}
+	if fw.numbers.counted && p.vp8.HasPictureID {
+		t.picture, t.tl0 = fw.numbers.picture+1-p.vp8.PictureID, fw.numbers.tl0+1-p.vp8.TL0
+		t.renumber = true
 	}
 	return fw.push(t)
 }

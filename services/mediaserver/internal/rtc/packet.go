@@ -76,6 +76,7 @@ func (s *packetStore) get(sequence uint64, buffer []byte) (packet, bool) {
 // encoding.
 type timeline struct {
 	started    bool
+	ended      bool // another stream follows, maybe under the same SSRC
 	ssrc       uint32
 	base       uint64 // where the present stream began; what comes from before it is dropped
 	highest    uint64 // highest sequence number given out
@@ -90,7 +91,7 @@ const firstSequence = 1 << 20
 // place gives a packet its number and time; pause is how many timestamp ticks a change of stream took. ok is false for
 // a packet from before the stream's first.
 func (t *timeline) place(number uint16, time, ssrc, pause uint32) (sequence uint64, timestamp uint32, ok bool) {
-	if !t.started || ssrc != t.ssrc {
+	if !t.started || t.ended || ssrc != t.ssrc {
 		t.restart(number, time, ssrc, pause)
 	}
 	// RFC 3550 appendix A.1: the distance on the ring of 65536 is taken the short way round.
@@ -110,6 +111,7 @@ func (t *timeline) restart(number uint16, time, ssrc, pause uint32) {
 		t.started = true
 		t.highest = firstSequence
 	}
+	t.ended = false
 	t.base = t.highest + 1
 	t.ssrc = ssrc
 	t.raw = number - 1

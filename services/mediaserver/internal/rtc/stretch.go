@@ -9,12 +9,12 @@ const window = storedPackets
 
 // stretch is a run of packets of one encoding that a sink sends under one set of rules: which layers, and what is added
 // to numbers and time. A packet that is left out leaves no gap in the numbers, so what is added to the sequence number
-// shrinks with each; which ones were left out is kept for packets that come late and for those that are asked for again.
+// shrinks with each; which ones were left out is kept for packets that come late and those that are asked for again.
 type stretch struct {
 	of      *encoding
 	base    uint64 // first sequence number of the encoding
 	highest uint64 // last one looked at
-	last    uint64 // the sink's own number given out last
+	last    uint64 // the highest of the sink's own numbers that were given out
 	offset  uint64 // added to sequence numbers after highest
 	time    uint32 // added to timestamps
 	top     uint8  // highest spatial layer that is sent
@@ -47,7 +47,11 @@ func (t *stretch) wasLeftOut(sequence uint64) bool {
 	return *word&mask != 0
 }
 
-// advance makes sequence the highest, with everything after the present highest not left out.
+// reserved is the highest number that a packet has, or gets when it comes late.
+func (t *stretch) reserved() uint64 { return t.highest + t.offset }
+
+// advance makes sequence the highest, with everything after the present highest not left out. A gap in the numbers is
+// no wider than what can still come late: SRTP counts their rounds (RFC 3711 section 3.3.1), and would count wrongly.
 func (t *stretch) advance(sequence uint64) {
 	if sequence-t.highest >= window {
 		t.leftOut = [window / 64]uint64{}
@@ -58,6 +62,9 @@ func (t *stretch) advance(sequence uint64) {
 		}
 	}
 	t.highest = sequence
+	if gap := t.reserved() - t.last; gap > window {
+		t.offset -= gap - window
+	}
 }
 
 // send gives a packet its number. ok is false for one that is too old, was left out, or is from before the stretch.
@@ -70,7 +77,9 @@ func (t *stretch) send(sequence uint64) (number uint64, ok bool) {
 	if sequence < t.base || t.highest-sequence >= window || t.wasLeftOut(sequence) {
 		return 0, false
 	}
-	return sequence + t.offset + t.leftOutAfter(sequence), true
+	number = sequence + t.offset + t.leftOutAfter(sequence)
+	t.last = max(t.last, number)
+	return number, true
 }
 
 // leaveOut leaves no gap for a packet. It reports false when there is one already, because later ones were sent.
