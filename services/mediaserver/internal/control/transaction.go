@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/orkestro/orkestro/pkg/jsonrpc"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
 )
 
 const (
@@ -15,6 +17,8 @@ const (
 	newReference = "newref:"
 	// maxSteps bounds one transaction; chosen: far above what any client sends.
 	maxSteps = 1000
+	// maxValueBytes bounds the values of one transaction; chosen: half of what a connection queues.
+	maxValueBytes = 4 << 20
 )
 
 // step is one operation of a transaction.
@@ -32,43 +36,69 @@ type stepResponse struct {
 	Error   *jsonrpc.Error `json:"error,omitempty"`
 }
 
+// transaction is one while it runs.
+type transaction struct {
+	methods   *methods
+	session   string
+	responses []stepResponse
+	begun     []*subscription
+	room      int // bytes of values that it may still answer or refer to
+}
+
 // transaction runs its operations in order up to the first that fails. It succeeds even then, and undoes nothing: the
 // client reads from the responses how far it came.
 func (m *methods) transaction(ctx context.Context, c call) (answer, error) {
 	if err := checkSteps(c.Operations); err != nil {
 		return answer{}, err
 	}
-	responses, begun := m.runSteps(ctx, c)
-	made := value(responses)
-	made.subscriptions = begun
-	return made, nil
-}
-
-// runSteps gives the responses up to the first failure, and the subscriptions that were made.
-func (m *methods) runSteps(ctx context.Context, c call) (responses []stepResponse, begun []*subscription) {
-	responses = []stepResponse{}
+	t := &transaction{methods: m, session: c.session, responses: []stepResponse{}, room: maxValueBytes}
 	for i, step := range c.Operations {
-		response, made := m.respondStep(ctx, c.session, i, step, responses)
-		responses, begun = append(responses, response), append(begun, made...)
-		if response.Error != nil {
+		if !t.respond(ctx, i, step) {
 			break
 		}
 	}
-	return responses, begun
+	made := value(t.responses)
+	made.subscriptions = t.begun
+	return made, nil
 }
 
-// respondStep runs one step.
-func (m *methods) respondStep(
-	ctx context.Context, session string, id int, step step, before []stepResponse,
-) (response stepResponse, begun []*subscription) {
-	response = stepResponse{ID: id, Version: "2.0"}
-	done, err := m.runStep(ctx, session, step, before)
-	if err != nil {
-		response.Error = wireError(m.log, methodTransaction, err)
-		return response, nil
+// respond runs one step and reports whether it succeeded.
+func (t *transaction) respond(ctx context.Context, id int, step step) bool {
+	response := stepResponse{ID: id, Version: "2.0"}
+	done, err := t.run(ctx, step)
+	if err == nil {
+		err = t.encode(done)
 	}
-	response.Result = done.result(session)
-	return response, done.subscriptions
+	if err != nil {
+		response.Error = wireError(t.methods.log, methodTransaction, err)
+	} else {
+		response.Result = done.result(t.session)
+	}
+	t.begun = append(t.begun, done.subscriptions...)
+	t.responses = append(t.responses, response)
+	return err == nil
+}
+
+// encode gives a step's value the form in which it is answered and later steps get it.
+func (t *transaction) encode(done answer) error {
+	value, found := done.members["value"]
+	if !found {
+		return nil
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode a value: %w", err)
+	}
+	done.members["value"] = json.RawMessage(raw)
+	return t.take(len(raw))
+}
+
+// take refuses what there is no room for: a step costs a client few bytes, and its value may be a long list.
+func (t *transaction) take(size int) error {
+	if t.room -= size; t.room < 0 {
+		return errorf(mediaapi.CodeNotEnoughResources, "the values of a transaction have at most %d bytes", maxValueBytes)
+	}
+	return nil
 }
 
 func checkSteps(steps []step) error {
@@ -83,12 +113,12 @@ func checkSteps(steps []step) error {
 	return nil
 }
 
-func (m *methods) runStep(ctx context.Context, session string, step step, before []stepResponse) (answer, error) {
-	run, found := m.steps[step.Method]
+func (t *transaction) run(ctx context.Context, step step) (answer, error) {
+	run, found := t.methods.steps[step.Method]
 	if !found {
 		return answer{}, errorf(codeMalformedTransaction, "there is no operation '%s'", step.Method)
 	}
-	resolved, err := resolve(step.Params, before)
+	resolved, err := t.resolve(step.Params)
 	if err != nil {
 		return answer{}, err
 	}
@@ -96,6 +126,7 @@ func (m *methods) runStep(ctx context.Context, session string, step step, before
 	if err != nil {
 		return answer{}, err
 	}
+	session := t.session
 	if wanted.SessionID != "" {
 		session = wanted.SessionID
 	}
@@ -103,7 +134,7 @@ func (m *methods) runStep(ctx context.Context, session string, step step, before
 }
 
 // resolve puts the values of earlier steps where params refer to them, at any depth.
-func resolve(params json.RawMessage, before []stepResponse) (json.RawMessage, error) {
+func (t *transaction) resolve(params json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(params, []byte(newReference)) {
 		return params, nil
 	}
@@ -113,27 +144,27 @@ func resolve(params json.RawMessage, before []stepResponse) (json.RawMessage, er
 	if err := decoder.Decode(&tree); err != nil {
 		return nil, coded(jsonrpc.CodeInvalidParams, "the parameters of the operation: "+err.Error())
 	}
-	tree, err := replace(tree, before)
+	tree, err := t.replace(tree)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(tree)
 }
 
-func replace(node any, before []stepResponse) (any, error) {
+func (t *transaction) replace(node any) (any, error) {
 	var err error
 	switch node := node.(type) {
 	case string:
-		return referred(node, before)
+		return t.referred(node)
 	case []any:
 		for i := range node {
-			if node[i], err = replace(node[i], before); err != nil {
+			if node[i], err = t.replace(node[i]); err != nil {
 				return nil, err
 			}
 		}
 	case map[string]any:
 		for key := range node {
-			if node[key], err = replace(node[key], before); err != nil {
+			if node[key], err = t.replace(node[key]); err != nil {
 				return nil, err
 			}
 		}
@@ -142,14 +173,18 @@ func replace(node any, before []stepResponse) (any, error) {
 }
 
 // referred is text, or the value of the step that it refers to.
-func referred(text string, before []stepResponse) (any, error) {
+func (t *transaction) referred(text string) (any, error) {
 	number, found := strings.CutPrefix(text, newReference)
 	if !found {
 		return text, nil
 	}
 	step, err := strconv.Atoi(number)
-	if err != nil || step < 0 || step >= len(before) {
+	if err != nil || step < 0 || step >= len(t.responses) {
 		return nil, errorf(codeMalformedTransaction, "'%s' refers to no earlier operation", text)
 	}
-	return before[step].Result["value"], nil
+	value, found := t.responses[step].Result["value"].(json.RawMessage)
+	if !found {
+		return nil, nil
+	}
+	return value, t.take(len(value))
 }

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/orkestro/orkestro/services/mediaserver/internal/control"
@@ -55,5 +56,40 @@ func TestTransaction_Malformed(t *testing.T) {
 		if failure, _ := value[0].(object)["error"].(object); failure["code"] != 40008.0 {
 			t.Errorf("%v: %v", bad, value)
 		}
+	}
+}
+
+// A frame is bounded, and so is what a transaction makes of it: a value that is referred to again and again, or asked
+// for again and again.
+func TestTransaction_ValuesAreBounded(t *testing.T) {
+	p := newBench(t, control.Config{}).dial(t)
+	pipeline := p.create("MediaPipeline", nil)
+	p.invoke(pipeline, "addTag", object{"key": "long", "value": strings.Repeat("x", 10_000)})
+	asked := func(id int, references int) object {
+		var list []string
+		for range references {
+			list = append(list, "newref:0")
+		}
+		return step(id, "invoke", object{
+			"object": pipeline, "operation": "getTag", "operationParams": object{"key": "long", "extra": list},
+		})
+	}
+	run := func(steps ...object) (answered int, code any) {
+		value, _ := p.must("transaction", object{"operations": steps})["value"].([]any)
+		failure, _ := value[len(value)-1].(object)["error"].(object)
+		return len(value), failure["code"]
+	}
+	if n, code := run(asked(0, 0), asked(1, 100)); n != 2 || code != nil {
+		t.Errorf("a megabyte: %d answers, %v", n, code)
+	}
+	if n, code := run(asked(0, 0), asked(1, 1000)); n != 2 || code != 40009.0 {
+		t.Errorf("references: %d answers, %v", n, code)
+	}
+	var many []object
+	for i := range 1000 {
+		many = append(many, asked(i, 0))
+	}
+	if n, code := run(many...); n > 500 || code != 40009.0 {
+		t.Errorf("answers: %d, %v", n, code)
 	}
 }
