@@ -19,13 +19,13 @@ type connection struct {
 // about different pipelines then run at the same moment.
 func (c *connection) Accept(r jsonrpc.Request) jsonrpc.Task {
 	started := time.Now()
-	wanted, err := decodeRequest(r.Params)
-	if err != nil {
-		return c.refuse(r.Method, started, err)
-	}
 	m, found := c.server.methods.find(r.Method)
 	if !found {
 		return c.refuse("unknown", started, coded(jsonrpc.CodeMethodNotFound, "there is no method '"+r.Method+"'"))
+	}
+	wanted, err := decodeRequest(r.Params)
+	if err != nil {
+		return c.refuse(r.Method, started, err)
 	}
 	if err := c.bind(r.Method, wanted); err != nil {
 		return c.refuse(r.Method, started, err)
@@ -76,9 +76,11 @@ func (c *connection) bind(method string, r request) error {
 func lane(method string, r request) string {
 	switch method {
 	case methodCreate:
-		var pipeline reference
-		if found, err := r.ConstructorParams.get("mediaPipeline", &pipeline); found && err == nil {
-			return rootOf(string(pipeline))
+		for _, parent := range []string{"mediaPipeline", "hub"} {
+			var id reference
+			if found, err := r.ConstructorParams.get(parent, &id); found && err == nil {
+				return rootOf(string(id))
+			}
 		}
 		return "new " + control.NewID() // a new pipeline: nobody can know it before it is answered
 	case methodDescribe, methodInvoke, methodSubscribe, methodUnsubscribe, methodRelease:

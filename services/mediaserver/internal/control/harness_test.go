@@ -26,8 +26,9 @@ const manager = "manager_ServerManager"
 
 // bench is a control layer over real media.
 type bench struct {
-	server *control.Server
-	media  *media.Server
+	server  *control.Server
+	media   *media.Server
+	metrics *prometheus.Registry
 }
 
 func newBench(tb testing.TB, config control.Config) *bench {
@@ -45,7 +46,8 @@ func newBenchOf(tb testing.TB, config control.Config, resources media.Config) *b
 	}
 	tb.Cleanup(func() { _ = m.Close() })
 	config.Instance, config.Version = "life-1", "test"
-	s := control.New(config, m, prometheus.NewRegistry(), log)
+	metrics := prometheus.NewRegistry()
+	s := control.New(config, m, metrics, log)
 	m.OnEvent(s.OnEvent)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -54,7 +56,7 @@ func newBenchOf(tb testing.TB, config control.Config, resources media.Config) *b
 		cancel()
 		running.Wait()
 	})
-	return &bench{server: s, media: m}
+	return &bench{server: s, media: m, metrics: metrics}
 }
 
 // open is a new connection's client side, served until the test ends or it is closed.

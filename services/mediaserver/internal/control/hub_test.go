@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/orkestro/orkestro/pkg/jsonrpc"
 	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/control"
 )
@@ -114,6 +115,37 @@ func TestManager_FactoriesAreReal(t *testing.T) {
 		}
 		if want == nil && len(byModule[module]) > 0 {
 			t.Errorf("module %s has the factories %v", module, byModule[module])
+		}
+	}
+}
+
+// Requests about a hub and its ports are served in the order in which they come, as those about their pipeline.
+func TestHub_PortsAreMadeInOrder(t *testing.T) {
+	b := newBench(t, control.Config{})
+	p, conn := b.dial(t), b.open(t)
+	pipeline := p.create("MediaPipeline", nil)
+	for range 50 {
+		hub := p.create("Dispatcher", object{"mediaPipeline": pipeline})
+		for i, request := range []string{
+			`"method":"release","params":{"object":"` + hub + `"}`,
+			`"method":"create","params":{"type":"HubPort","constructorParams":{"hub":"` + hub + `"}}`,
+		} {
+			if err := conn.Write(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,%s}`, i, request)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			frame, err := conn.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := jsonrpc.Decode(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if made := string(m.ID) == "1"; made != (m.Error != nil) {
+				t.Fatalf("the hub was released first, then a port made: %s", frame)
+			}
 		}
 	}
 }

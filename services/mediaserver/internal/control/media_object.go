@@ -8,8 +8,11 @@ import (
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
-// maxTags bounds the tags of one object: chosen; clients use a handful.
-const maxTags = 1000
+// Bounds of what clients can have kept with one object: chosen; they use a handful of short tags.
+const (
+	maxTags      = 1000
+	maxTextBytes = 16 << 10 // of a tag, and of a property as it is sent
+)
 
 // tag is the protocol's register type Tag.
 type tag struct {
@@ -61,6 +64,9 @@ func addTag(_ context.Context, o media.Object, p params) (any, error) {
 	value, err := required[string](p, "value")
 	if err != nil {
 		return nil, err
+	}
+	if len(key)+len(value) > maxTextBytes {
+		return nil, errorf(codeIllegalParam, "a tag has at most %d bytes", maxTextBytes)
 	}
 	if _, known := o.Meta().Tag(key); !known && len(o.Meta().Tags()) >= maxTags {
 		return nil, errorf(mediaapi.CodeNotEnoughResources, "Object '%s' has %d tags already", o.ID(), maxTags)

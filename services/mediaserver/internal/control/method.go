@@ -96,6 +96,9 @@ func (m *methods) create(_ context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if err := m.objects.sessions.touch(c.session); err != nil {
+		return answer{}, err // nobody would hold what is made
+	}
 	object, err := class.create(c.ConstructorParams)
 	if err != nil {
 		return answer{}, fmt.Errorf("create %s: %w", name, err)

@@ -71,6 +71,9 @@ func property[O media.Object, T any](name string, get func(O) (any, error), set 
 			if err != nil {
 				return nil, err
 			}
+			if len(p[name]) > maxTextBytes {
+				return nil, errorf(codeIllegalParam, "parameter '%s' has at most %d bytes", name, maxTextBytes)
+			}
 			return nil, set(o, value)
 		}),
 	}

@@ -60,6 +60,14 @@ func (s *sessions) use(id string, o outlet) error {
 	return nil
 }
 
+// touch notes that a session is used, without a change of its connection.
+func (s *sessions) touch(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.adoptLocked(id)
+	return err
+}
+
 // adoptLocked needs s.mu.
 func (s *sessions) adoptLocked(id string) (*session, error) {
 	if known, found := s.byID[id]; found {
