@@ -2,10 +2,12 @@ package app_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/services/restapi/app"
@@ -224,6 +226,26 @@ func TestWHIP_AsAUserOfTheAPI(t *testing.T) {
 	}
 	if got := bodies[message.Unpublish](f, message.TypeUnpublish); len(got) != 1 || got[0].UpTo != 1 {
 		t.Errorf("unpublished %+v", got)
+	}
+}
+
+// No encoder reads messages, so that there is no queue for them, whoever asks for it.
+func TestWHIP_HasNoMessages(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	session := f.session()
+	ann, token := f.user(session, "ann")
+	f.begins(apiKey, "/v1/sessions/"+session+"/whip?user=obs")
+	obs := "/v1/sessions/" + session + "/users/obs"
+	f.problem(f.call(token, "POST", ann+"/messages", object{"type": "t", "data": 1, "to": "obs"}), 422, "invalid")
+	f.problem(f.call(apiKey, "GET", obs+"/messages", nil), 403, "forbidden")
+	f.must(http.StatusOK, apiKey, "POST", obs+"/rejoin", nil)
+	f.problem(f.call(apiKey, "GET", obs+"/events", nil, "Accept", "text/event-stream"), 403, "forbidden")
+	if syncs := f.wrapper.got(message.TypeSync); len(syncs) != 0 {
+		t.Errorf("%d syncs were asked for", len(syncs))
+	}
+	err := f.wrapper.broker.Send(t.Context(), message.UserQueue(control.SessionID(session), "obs").Name, broker.Message{ID: "m"})
+	if !errors.Is(err, broker.ErrUnroutable) {
+		t.Errorf("there is a queue: %v", err)
 	}
 }
 

@@ -113,7 +113,7 @@ func (u *users) rejoin(ctx context.Context, in *emptyInput) (*joinOutput, error)
 	return u.enter(ctx, in.Session, in.User, u.Settings.TokenTTL, func(present *control.User) message.Join {
 		join := message.Join{User: in.User, KeepProfile: true}
 		if present != nil {
-			join.Replaces = present.Join
+			join.Replaces, join.Protocol = present.Join, present.Protocol
 		}
 		return join
 	})

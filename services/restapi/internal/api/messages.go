@@ -111,6 +111,9 @@ func (m *messages) sendTo(ctx context.Context, session *control.Session, to cont
 	if receiver == nil {
 		return noUser(to)
 	}
+	if receiver.Protocol != control.ProtocolAPI {
+		return control.Errorf(control.CodeInvalid, "to: user %q reads no messages, it is here by WHIP", to)
+	}
 	queue := message.UserQueue(session.ID, to).Name
 	err := m.Broker.Send(ctx, queue, sent)
 	if errors.Is(err, broker.ErrUnroutable) {

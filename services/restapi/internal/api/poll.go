@@ -110,6 +110,9 @@ func (m *messages) readable(ctx context.Context, path UserPath) (*control.Sessio
 	if user == nil {
 		return nil, nil, noUser(path.User)
 	}
+	if user.Protocol != control.ProtocolAPI {
+		return nil, nil, control.Errorf(control.CodeForbidden, "user %q has no messages, it is here by WHIP", path.User)
+	}
 	return session, user, nil
 }
 

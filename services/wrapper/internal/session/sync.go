@@ -13,14 +13,15 @@ import (
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
-// Sync makes the user's queue again, if it is gone, and sends the whole state that the user needs.
+// Sync makes the user's queue again, if it is gone, and sends the whole state that the user needs. One that WHIP
+// brought in has no queue: nobody would ever read it.
 func (s *users) Sync(ctx context.Context, r Request, b message.Presence) error {
 	// First, so that what is lost after the session was read leaves its mark.
 	if err := s.store.Presence.ClearBehind(ctx, r.Session, b.User); err != nil {
 		return err
 	}
 	sess, user, err := s.present(ctx, r, b)
-	if err != nil {
+	if err != nil || user.Protocol != control.ProtocolAPI {
 		return err
 	}
 	return s.restoreUser(ctx, r, sess, *user)

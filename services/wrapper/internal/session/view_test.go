@@ -1,8 +1,10 @@
 package session_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -29,5 +31,19 @@ func TestView_SentAgainUnderTheNextEpoch(t *testing.T) {
 	_, err = w.service[0].View(w.ctx, request("r"), restart)
 	if control.CodeOf(err) != control.CodeStaleEpoch {
 		t.Errorf("a restart of what is gone: %v", err)
+	}
+}
+
+// Whoever asks for the messages of a user that WHIP brought in: there is no queue, and none is made.
+func TestSync_MakesNoQueueForWHIP(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	join := message.Join{User: "obs", Protocol: control.ProtocolWHIP, Permissions: control.Permissions{Publish: true}}
+	_, err := w.service[0].Join(w.ctx, request("j"), join)
+	must(t, err)
+	must(t, w.service[1].Sync(w.ctx, request("s"), message.Presence{User: "obs", Join: "j"}))
+	err = w.broker.Send(w.ctx, message.UserQueue(sid, "obs").Name, broker.Message{ID: "m"})
+	if !errors.Is(err, broker.ErrUnroutable) {
+		t.Errorf("there is a queue: %v", err)
 	}
 }
