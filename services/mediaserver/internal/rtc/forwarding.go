@@ -232,7 +232,7 @@ func (s *Source) unsent(k *Sink) {
 	}
 	fw := &k.forwarding
 	fw.rest()
-	if k.sent.packets.Load() == 0 {
+	if fw.begun == 1 && k.sent.packets.Load() == 0 { // no other is being written
 		fw.numbers, fw.begun = numbers{}, 0
 	}
 }

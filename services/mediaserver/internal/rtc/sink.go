@@ -101,6 +101,9 @@ func (k *Sink) decodes(s *Source, out *Output) bool {
 	fw := &k.forwarding
 	if c := s.codec.Load(); c != fw.codec || out != fw.out {
 		fw.rest()
+		if c != fw.codec {
+			fw.begun = 0 // what was sent before does not come again: out may have another payload type for it now
+		}
 		fw.codec, fw.out, fw.decodes = c, out, c != nil && out.takes(*c)
 		k.mismatch.Store(!fw.decodes)
 	}

@@ -58,19 +58,12 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 		PayloadType:  uint8(chosen.PayloadType),
 		SSRC:         uint32(ctx.SSRC()),
 		AudioLevelID: extensionID(ctx.HeaderExtensions(), extensionAudioLevel),
-		Writer:       t.writer(ctx),
 		Control:      t.peer.writeRTCP,
 	}
 	if t.peer.mixed {
 		out.DependencyID = extensionID(ctx.HeaderExtensions(), extensionDependency)
 	}
-	switch companion := uint8(companionIn(negotiated, chosen.PayloadType)); {
-	case companion == 0:
-	case t.kind == control.KindAudio:
-		out.REDPayloadType = companion
-	case ctx.SSRCRetransmission() != 0:
-		out.again = out.repeating(companion, uint32(ctx.SSRCRetransmission()), t.writer(ctx))
-	}
+	t.open(out, ctx, uint8(companionIn(negotiated, chosen.PayloadType)))
 	if t.wanted == (Codec{}) {
 		takeFormats(out, negotiated)
 	}
@@ -80,10 +73,25 @@ func (t localTrack) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameter
 	return chosen, nil
 }
 
-// writer is a way to the client for one SSRC.
-func (t localTrack) writer(ctx webrtc.TrackLocalContext) rtpWriter {
-	out := &outlet{via: t.peer.short, pion: ctx.WriteStream()}
-	return t.peer.shaper.writer(out, extensionID(ctx.HeaderExtensions(), extensionTWCC))
+// open gives out its way to the client, with what comes along with its codec, 0: nothing does. Video without RTX comes
+// again under its old numbers, with nothing in it that was not there before: SRTP must never encrypt two packets under
+// one number (RFC 7714 section 8). So it has no transport-wide numbers.
+func (t localTrack) open(out *Output, ctx webrtc.TrackLocalContext, companion uint8) {
+	numbers := extensionID(ctx.HeaderExtensions(), extensionTWCC)
+	switch again := uint32(ctx.SSRCRetransmission()); {
+	case t.kind == control.KindAudio:
+		out.REDPayloadType = companion
+	case companion != 0 && again != 0:
+		out.again = out.repeating(companion, again, t.writer(ctx, numbers))
+	default:
+		numbers = 0
+	}
+	out.Writer = t.writer(ctx, numbers)
+}
+
+// writer is a way to the client for one SSRC; numbers is the id of the extension for transport-wide numbers, 0: none.
+func (t localTrack) writer(ctx webrtc.TrackLocalContext, numbers uint8) rtpWriter {
+	return t.peer.shaper.writer(&outlet{via: t.peer.short, pion: ctx.WriteStream()}, numbers)
 }
 
 // Unbind ends sending.
