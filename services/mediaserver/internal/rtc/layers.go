@@ -22,15 +22,16 @@ type LayerStats struct {
 
 // Layers lists the layers of a video, the smallest picture first: its encodings when there are several, else the
 // spatial layers of the only one. It is empty before anything came.
-func (s *Source) Layers() []LayerStats {
+func (s *Source) Layers() []LayerStats { return s.appendLayers(nil) }
+
+func (s *Source) appendLayers(list []LayerStats) []LayerStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	var list []LayerStats
 	for _, e := range s.encodings {
 		e.rates.roll(now)
 		if len(s.encodings) == 1 {
-			return e.spatialLayers(now)
+			return e.appendSpatial(list, now)
 		}
 		l := LayerStats{Active: e.sends(now), Width: e.width, Height: e.height}
 		for _, rate := range e.rates.rate {
@@ -41,15 +42,14 @@ func (s *Source) Layers() []LayerStats {
 	return list
 }
 
-func (e *encoding) spatialLayers(now time.Time) []LayerStats {
+func (e *encoding) appendSpatial(list []LayerStats, now time.Time) []LayerStats {
 	if e.lastAt.IsZero() {
-		return nil
+		return list
 	}
-	list := make([]LayerStats, min(e.spatial, maxSpatial-1)+1)
 	var sum uint64
-	for i := range list {
+	for i := range min(e.spatial, maxSpatial-1) + 1 {
 		sum += e.rates.rate[i]
-		list[i] = LayerStats{Bitrate: sum, Active: now.Sub(e.rates.lastAt[i]) < silence}
+		list = append(list, LayerStats{Bitrate: sum, Active: now.Sub(e.rates.lastAt[i]) < silence})
 	}
 	top := &list[len(list)-1]
 	top.Width, top.Height = e.width, e.height

@@ -38,6 +38,10 @@ const maxPairs = 64
 func (p *path) follow(check *stun.Message, _, _ ice.Candidate, pair *ice.CandidatePair) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if pair == p.inUse.Load() { // as nearly always: to name it is most of the work
+		p.remote = pair.Remote
+		return false
+	}
 	name := pairName(iceAddress(pair.Local), iceAddress(pair.Remote))
 	p.checkedLocked(name, pair)
 	if p.selected == "" {

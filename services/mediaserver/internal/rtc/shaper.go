@@ -33,6 +33,10 @@ type shaper struct {
 	padding   padding
 	told      Quality
 	toldAt    time.Time
+
+	// What look gives, and what it asks for: used again, as it looks often and mostly for nothing.
+	tracks []bandwidth.Track
+	layers []LayerStats
 }
 
 // shaped is a video of a connection.
@@ -116,25 +120,27 @@ func (s *shaper) decide(now time.Time) {
 	}
 }
 
-// look is what there is to choose from, and whether that is anything. It needs s.mu.
+// look is what there is to choose from, and whether that is anything. It needs s.mu; tracks hold until the next call.
 func (s *shaper) look() (tracks []bandwidth.Track, choice bool) {
-	tracks = make([]bandwidth.Track, len(s.videos))
+	s.tracks = slices.Grow(s.tracks[:0], len(s.videos))[:len(s.videos)]
 	for i, v := range s.videos {
-		t := &tracks[i]
+		t := &s.tracks[i]
+		t.Layers = t.Layers[:0]
 		t.Max, t.Target, t.Fresh = int(v.sink.maxLayer.Load()), v.target, !v.decided
 		source := v.sink.source.Load()
 		if source == nil {
 			continue
 		}
 		paused := source.isPaused()
-		for n, l := range source.Layers() {
+		s.layers = source.appendLayers(s.layers[:0])
+		for n, l := range s.layers {
 			// What is not measured yet could be anything; only the smallest picture may.
 			known := l.Bitrate > 0 || n == 0
 			t.Layers = append(t.Layers, bandwidth.Layer{Bitrate: int64(l.Bitrate), Active: l.Active && known && !paused})
 		}
 		choice = choice || len(t.Layers) > 1
 	}
-	return tracks, choice
+	return s.tracks, choice
 }
 
 // enable begins or ends to note what is sent. It needs s.mu.
