@@ -26,10 +26,13 @@ type shortcut struct {
 // encryption is the scratch space of one packet.
 type encryption struct {
 	header rtp.Header
-	data   [maxPacketBytes + srtpTagBytes]byte
+	data   [maxPacketBytes + maxAdded + srtpTagBytes]byte
 }
 
-const srtpTagBytes = 16 // of AEAD_AES_128_GCM
+const (
+	maxAdded     = 32 // to a packet on its way: what the server writes into its header, RTX
+	srtpTagBytes = 16 // of AEAD_AES_128_GCM
+)
 
 func newEncryptions() *sync.Pool { return &sync.Pool{New: func() any { return new(encryption) }} }
 
@@ -78,25 +81,36 @@ func (o *outlet) take(sequence uint16) bool {
 }
 
 func (s *shortcut) write(header *rtp.Header, payload []byte) (int, error) {
-	pair := s.path.pair()
-	if pair == nil {
-		return 0, nil // ICE begins anew
-	}
 	e := s.buffers.Get().(*encryption)
 	defer s.buffers.Put(e)
-	n, err := header.MarshalTo(e.data[:maxPacketBytes])
+	encrypted, err := s.encrypt(e, header, payload)
 	if err != nil {
 		return 0, err
 	}
-	if n+len(payload) > maxPacketBytes {
-		return 0, errPacketTooLarge
-	}
-	size := n + copy(e.data[n:], payload)
-	s.mu.Lock()
-	encrypted, err := s.context.EncryptRTP(e.data[:], e.data[:size], &e.header)
-	s.mu.Unlock()
-	if err != nil {
-		return 0, err
+	pair := s.path.pair()
+	if pair == nil {
+		return 0, nil // ICE begins anew. It is encrypted nevertheless: the context counts the rounds of the numbers
 	}
 	return pair.Write(encrypted)
+}
+
+// encrypt makes the packet in e.
+func (s *shortcut) encrypt(e *encryption, header *rtp.Header, payload []byte) ([]byte, error) {
+	size, err := header.MarshalTo(e.data[:maxPacketBytes])
+	if err != nil {
+		return nil, err
+	}
+	if size+len(payload)+int(header.PaddingSize) > maxPacketBytes+maxAdded {
+		return nil, errPacketTooLarge
+	}
+	size += copy(e.data[size:], payload)
+	if header.PaddingSize > 0 { // RFC 3550 section 5.1: the last byte says how much it is
+		padding := e.data[size : size+int(header.PaddingSize)]
+		clear(padding)
+		padding[len(padding)-1] = header.PaddingSize
+		size += len(padding)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.context.EncryptRTP(e.data[:], e.data[:size], &e.header)
 }

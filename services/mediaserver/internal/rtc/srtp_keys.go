@@ -56,8 +56,8 @@ const (
 	exporterLabel = "EXTRACTOR-dtls_srtp"
 )
 
-// context encrypts what this side sends; nil: there is no key. It is called once, when the handshake is over, and forgets
-// all it knows.
+// context encrypts what this side sends; nil: there is no key. It is called once, when the handshake is over, and
+// forgets all it knows.
 func (k *srtpKeys) context() *srtp.Context {
 	k.mu.Lock()
 	defer k.mu.Unlock()
