@@ -32,6 +32,18 @@ func TestExamine_Healthy(t *testing.T) {
 	}
 }
 
+// A user that WHIP brought in polls no queue, and has none, even while its connection is not up.
+func TestExamine_NoQueueOfWHIP(t *testing.T) {
+	f := newFleet(t)
+	f.must(f.broker.DeleteQueue(t.Context(), message.UserQueue(lobby, ann).Name))
+	ann := session().Users[0]
+	ann.Protocol = control.ProtocolWHIP
+	f.must(f.store.Sessions.Rejoin(t.Context(), lobby, ann.Join, ann, true))
+	if report := f.examine(); !report.Healthy() {
+		t.Errorf("found %+v", report.Findings)
+	}
+}
+
 // breakage is one way to break a fleet, and what is to be found then, about what.
 type breakage struct {
 	problem doctor.Problem

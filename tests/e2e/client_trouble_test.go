@@ -45,6 +45,7 @@ func TestClientTrouble(t *testing.T) {
 		{"a client that fails again and again is removed", failsForGood},
 		{"a closed tab is removed after its grace time", closedTab},
 		{"a lost client is removed after its grace time", lostClient},
+		{"a lost encoder is removed after its grace time, a lost player at once", lostMediaSessions},
 		{"a sleeping client gets what it missed", sleeping},
 		{"live media keeps a client that does not poll", silentButLive},
 		{"media follows a client to its new address", movesUnnoticed},

@@ -23,6 +23,7 @@ type MediaSession struct {
 
 	api        *API
 	bearer     string
+	access     *Access
 	connection *webrtc.PeerConnection
 	answer     string
 	arrivals   *arrivals
@@ -38,12 +39,12 @@ func Ingest(ctx context.Context, api *API, path, bearer string) (*MediaSession, 
 	}
 	source, err := newSource("whip", frameInterval)
 	if err != nil {
-		return nil, errors.Join(err, m.connection.Close())
+		return nil, m.closed(err)
 	}
 	for _, track := range source.tracks {
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
 		if _, err := m.connection.AddTransceiverFromTrack(track, init); err != nil {
-			return nil, errors.Join(err, m.connection.Close())
+			return nil, m.closed(err)
 		}
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -62,19 +63,21 @@ func Watch(ctx context.Context, api *API, path, bearer string) (*MediaSession, e
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
 		if _, err := m.connection.AddTransceiverFromKind(kind, init); err != nil {
-			return nil, errors.Join(err, m.connection.Close())
+			return nil, m.closed(err)
 		}
 	}
 	return m, m.begin(ctx, path)
 }
 
 func newMediaSession(api *API, bearer string) (*MediaSession, error) {
-	connection, err := newPeerConnection((*webrtc.MediaEngine).RegisterDefaultCodecs, from(api.address))
+	access := NewAccess(api.address)
+	connection, err := access.connect()
 	if err != nil {
+		access.Close()
 		return nil, err
 	}
 	return &MediaSession{
-		api: api, bearer: bearer, connection: connection, arrivals: newArrivals(), cancel: func() {},
+		api: api, bearer: bearer, access: access, connection: connection, arrivals: newArrivals(), cancel: func() {},
 	}, nil
 }
 
@@ -212,12 +215,14 @@ func (m *MediaSession) End(ctx context.Context) error {
 
 // Vanish ends the connection without a word, as a client does that is killed.
 func (m *MediaSession) Vanish() {
-	m.cancel()
-	m.running.Wait()
+	m.access.Cut()
+	m.Close()
 }
 
 // Close ends the connection.
 func (m *MediaSession) Close() {
-	m.Vanish()
+	m.cancel()
+	m.running.Wait()
 	_ = m.connection.Close()
+	m.access.Close()
 }

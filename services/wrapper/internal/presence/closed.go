@@ -15,22 +15,28 @@ const lateAfter = 15 * time.Second
 
 // closed deletes the queue and the exchange of sessions once more, some time after they were closed: a request that was
 // being handled at the end may have made them again, and whoever did it may have died before it saw the end. Queues of
-// users that have read all that was in them go, too; what is left to read waits until the queue expires.
+// users that have read all that was in them go, too, once nobody reads them any more; what is left to read waits until
+// the queue expires.
 func (s *Sweeper) closed(ctx context.Context, now time.Time) error {
 	sessions, err := s.store.Sessions.Uncleared(ctx, now.Add(-lateAfter), batch)
 	if err != nil {
 		return err
 	}
 	for _, sess := range sessions {
-		errs := []error{
+		err := errors.Join(
 			s.broker.DeleteExchange(ctx, message.SessionExchange(sess.ID)),
 			s.broker.DeleteQueue(ctx, message.SessionQueue(sess.ID).Name),
-		}
+		)
+		readers := false
 		for _, user := range sess.Users {
-			errs = append(errs, s.deleteRead(ctx, message.UserQueue(sess.ID, user.ID).Name))
+			read, queueErr := s.deleteRead(ctx, message.UserQueue(sess.ID, user.ID).Name)
+			readers, err = readers || read, errors.Join(err, queueErr)
 		}
-		if err := errors.Join(errs...); err != nil {
+		if err != nil {
 			return err
+		}
+		if readers {
+			continue // a REST replica keeps what it has opened for half a minute: another time
 		}
 		err = s.store.Sessions.MarkCleared(ctx, sess.ID)
 		if err != nil && !errors.Is(err, store.ErrGuard) {
@@ -40,17 +46,19 @@ func (s *Sweeper) closed(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// deleteRead deletes a queue that is empty and that nobody reads.
-func (s *Sweeper) deleteRead(ctx context.Context, queue string) error {
+// deleteRead deletes a queue that is empty, unless somebody reads it.
+func (s *Sweeper) deleteRead(ctx context.Context, queue string) (read bool, err error) {
 	info, err := s.broker.Inspect(ctx, queue)
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
-	case info.Messages > 0 || info.Consumers > 0:
-		return nil
+		return false, err
+	case info.Consumers > 0:
+		return true, nil
+	case info.Messages > 0:
+		return false, nil
 	default:
-		return s.broker.DeleteQueue(ctx, queue)
+		return false, s.broker.DeleteQueue(ctx, queue)
 	}
 }

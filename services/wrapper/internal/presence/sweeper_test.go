@@ -283,3 +283,28 @@ func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
 		t.Errorf("it is looked at again and again: %v, %v", left, err)
 	}
 }
+
+// A replica may keep the queue of a user open for a while after the user has read it to the end.
+func TestSweep_ClearsUpWhenNobodyReadsAnyMore(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, time.Hour)
+	f.user("ann", 0, control.ConnectionClosed)
+	queue := message.UserQueue("s", "ann")
+	f.must(f.broker.DeclareQueue(t.Context(), queue))
+	open, err := f.broker.OpenMailbox(t.Context(), queue.Name, 10)
+	f.must(err)
+	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
+	f.must(f.store.Sessions.MarkClosed(t.Context(), "s", time.Now(), time.Now().Add(time.Hour)))
+	f.sweepFor(20*time.Second, control.ReplicaReady)
+	if _, err := f.broker.Inspect(t.Context(), queue.Name); err != nil {
+		t.Fatalf("the queue was deleted under its reader: %v", err)
+	}
+	f.must(open.Close())
+	f.sweepFor(5*time.Second, control.ReplicaReady)
+	if _, err := f.broker.Inspect(t.Context(), queue.Name); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the queue is still there (%v)", err)
+	}
+	if left, err := f.store.Sessions.Uncleared(t.Context(), f.now, 10); err != nil || len(left) != 0 {
+		t.Errorf("it is looked at again and again: %v, %v", left, err)
+	}
+}
