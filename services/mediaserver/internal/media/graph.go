@@ -149,6 +149,17 @@ func (g *graph) settleLocked(changed input) {
 	}
 }
 
+// attach has an element send what it is connected to once more: a connection that was closed has let go of it.
+func (g *graph) attach(e *Element) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, kind := range flowTypes() {
+		origin := e.wiring.origins[kind]
+		e.wiring.origins[kind] = nil
+		e.attachLocked(kind, origin)
+	}
+}
+
 // fed are the elements that send to the outside what comes from one, each once.
 func (g *graph) fed(origin *Element) []*Element {
 	g.mu.Lock()

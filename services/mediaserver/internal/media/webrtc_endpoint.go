@@ -122,6 +122,7 @@ func (e *WebRTCEndpoint) processOffer(ctx context.Context, offer string) (string
 func (e *WebRTCEndpoint) abandon() {
 	e.peer.Close()
 	e.peer, e.held, e.gathered = nil, nil, false
+	e.pipeline.graph.attach(&e.Element)
 }
 
 // GenerateOffer makes the offer, with an audio and a video m-line unless they are not wanted.
