@@ -45,8 +45,10 @@ func (s ICESettings) apply(c control.Candidate) (control.Candidate, bool) {
 	if err != nil {
 		return c, true
 	}
-	if name := interfaceOf(address); len(s.Interfaces) > 0 && name != "" && !slices.Contains(s.Interfaces, name) {
-		return c, false
+	if len(s.Interfaces) > 0 {
+		if name := interfaceOf(address); name != "" && !slices.Contains(s.Interfaces, name) {
+			return c, false
+		}
 	}
 	external := s.ExternalIPv6
 	if address.Is4() {
