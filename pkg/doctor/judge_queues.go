@@ -48,7 +48,7 @@ func (v view) checkConsumers(r *result, queue string, wrappers int) {
 }
 
 // checkUserQueue judges the queue of a user that was heard of lately, so that it polls: others get their queue again
-// when they come back. A user with a connection counts as heard of even if it does not poll, and one that WHIP brought in
+// when they come back. A user with a connection counts as heard of even if it does not poll; one that WHIP brought in
 // never does.
 func (v view) checkUserQueue(r *result, sess *control.Session, user control.User) {
 	name := message.UserQueue(sess.ID, user.ID).Name
