@@ -19,8 +19,6 @@ import (
 var (
 	ErrClosed = errors.New("peer connection is closed")
 	ErrSDP    = errors.New("unusable SDP") // the description is to blame, and nothing has changed
-
-	errPacketTooLarge = errors.New("packet is too large")
 )
 
 // Handlers are told what happens on a connection, each on a goroutine of Pion: they must not wait, least of all for a

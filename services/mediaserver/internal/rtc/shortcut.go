@@ -96,19 +96,10 @@ func (s *shortcut) write(header *rtp.Header, payload []byte) (int, error) {
 
 // encrypt makes the packet in e.
 func (s *shortcut) encrypt(e *encryption, header *rtp.Header, payload []byte) ([]byte, error) {
-	size, err := header.MarshalTo(e.data[:maxPacketBytes])
+	packet := rtp.Packet{Header: *header, Payload: payload}
+	size, err := packet.MarshalTo(e.data[:maxPacketBytes+maxAdded])
 	if err != nil {
 		return nil, err
-	}
-	if size+len(payload)+int(header.PaddingSize) > maxPacketBytes+maxAdded {
-		return nil, errPacketTooLarge
-	}
-	size += copy(e.data[size:], payload)
-	if header.PaddingSize > 0 { // RFC 3550 section 5.1: the last byte says how much it is
-		padding := e.data[size : size+int(header.PaddingSize)]
-		clear(padding)
-		padding[len(padding)-1] = header.PaddingSize
-		size += len(padding)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -190,15 +190,15 @@ func (s *Socket) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	size := header.MarshalSize()
-	if size+len(payload) > maxPacketBytes {
-		return 0, fmt.Errorf("an RTP packet of %d bytes", size+len(payload))
+	whole := rtp.Packet{Header: *header, Payload: payload}
+	size := whole.MarshalSize()
+	if size > maxPacketBytes {
+		return 0, fmt.Errorf("an RTP packet of %d bytes", size)
 	}
 	s.plain = slices.Grow(s.plain[:0], size)[:size]
-	if _, err := header.MarshalTo(s.plain); err != nil {
+	if _, err := whole.MarshalTo(s.plain); err != nil {
 		return 0, fmt.Errorf("encode RTP: %w", err)
 	}
-	s.plain = append(s.plain, payload...)
 	packet := s.plain
 	if s.outbound != nil {
 		sealed, err := s.outbound.EncryptRTP(s.sealed[:0], packet, nil)
