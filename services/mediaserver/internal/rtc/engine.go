@@ -169,6 +169,13 @@ func (e *Engine) Traffic() Traffic {
 	}
 }
 
+// sent counts a packet that a sink sent beside what is forwarded: of a replay, or once more.
+func (s *Source) sent(k *Sink, size int, at time.Time) {
+	k.sent.count(size, at)
+	s.engine.traffic.packetsOut.Add(1)
+	s.engine.traffic.bytesOut.Add(uint64(size))
+}
+
 func (t *traffic) count(size, copies int) {
 	t.packetsIn.Add(1)
 	t.bytesIn.Add(uint64(size))

@@ -100,6 +100,9 @@ func TestReplay_GivesAPictureAtOnce(t *testing.T) {
 		if got := s.asked[0].Load(); got != asked {
 			t.Errorf("the sender was asked for %d keyframes", got-asked)
 		}
+		if traffic := &s.engine.traffic; traffic.packetsIn.Load() != 52 || traffic.packetsOut.Load() != 52 {
+			t.Errorf("%d packets in and %d out, want 52", traffic.packetsIn.Load(), traffic.packetsOut.Load())
+		}
 	})
 }
 

@@ -58,10 +58,11 @@ func (k *Sink) repeat(bytes int) (sent int) {
 		}
 		d.out = out.again
 		n := d.write(&header, &p, &rewritten)
-		sent += n
 		if stored = p.payload; n == 0 {
 			break // not connected any more
 		}
+		source.sent(k, n, time.Now())
+		sent += n
 	}
 	return sent
 }

@@ -60,8 +60,7 @@ func (s *Source) run(k *Sink, out *Output, r *replay) {
 			s.unsent(k)
 			return
 		}
-		k.sent.count(n, p.at)
-		s.engine.traffic.count(0, 0)
+		s.sent(k, n, p.at)
 		if first {
 			s.sync(k)
 		}

@@ -94,7 +94,7 @@ func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byt
 	}
 	var rewritten []byte
 	if n := d.write(&header, &p, &rewritten); n > 0 {
-		k.sent.count(n, now)
+		source.sent(k, n, now)
 	}
 	return p.payload
 }
