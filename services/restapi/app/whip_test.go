@@ -102,6 +102,26 @@ func TestWHIP_AnswersAsTheRFCSays(t *testing.T) {
 	}
 }
 
+// Clients say the same of what they take in every request, and name their SDP with a character set.
+func TestWHIP_TakesHeadersAsClientsSendThem(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	session := f.session()
+	accept := []string{"Accept", "application/sdp"}
+	for _, path := range []string{"/v1/sessions/" + session + "/whip", "/v1/sessions/" + session + "/whep"} {
+		begun := f.call(apiKey, "POST", path, whipOffer, append(accept, "Content-Type", "Application/SDP; charset=utf-8")...)
+		if begun.status != http.StatusCreated {
+			t.Fatalf("POST %s: %d %s", path, begun.status, begun.body)
+		}
+		location := begun.header.Get("Location")
+		a := f.call(apiKey, "PATCH", location, trickled,
+			append(accept, "Content-Type", "application/trickle-ice-sdpfrag", "If-Match", begun.header.Get("ETag"))...)
+		if a.status != http.StatusNoContent {
+			t.Errorf("PATCH %s: %d %s", location, a.status, a.body)
+		}
+		f.must(http.StatusOK, apiKey, "DELETE", location, nil, accept...)
+	}
+}
+
 func TestWHIP_Refusals(t *testing.T) {
 	f := newFleet(t, 1, nil)
 	session := f.session()

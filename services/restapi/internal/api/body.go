@@ -124,7 +124,7 @@ func checkType(r *http.Request, wanted string) error {
 // acceptable is 406 if the caller takes nothing that the operation answers. What has no body suits everybody.
 func acceptable(r *http.Request, op *huma.Operation) error {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
-	if accept == "" || op.DefaultStatus == http.StatusNoContent {
+	if accept == "" || mayBeEmpty(op) {
 		return nil
 	}
 	kind := "application/json"
@@ -144,6 +144,12 @@ func acceptable(r *http.Request, op *huma.Operation) error {
 		}
 	}
 	return control.Errorf(control.CodeNotAcceptable, "this call answers %s", kind)
+}
+
+// mayBeEmpty reports whether an operation may succeed without a body. To one that ends something that is all.
+func mayBeEmpty(op *huma.Operation) bool {
+	empty := op.Responses[strconv.Itoa(http.StatusNoContent)] != nil
+	return empty || op.DefaultStatus == http.StatusNoContent || op.Method == http.MethodDelete
 }
 
 // refused reports a weight of zero (RFC 9110 section 12.4.2).

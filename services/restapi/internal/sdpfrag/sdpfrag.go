@@ -39,8 +39,8 @@ func Parse(text string) (Fragment, error) {
 		return Fragment{}, fmt.Errorf("%w: it has %d bytes, at most %d are taken", ErrFragment, len(text), MaxBytes)
 	}
 	r := reader{}
-	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
-		if err := r.line(line); err != nil {
+	for line := range strings.SplitSeq(text, "\n") {
+		if err := r.line(strings.TrimSpace(line)); err != nil {
 			return Fragment{}, err
 		}
 	}

@@ -33,6 +33,14 @@ func TestParse_Trickle(t *testing.T) {
 	}
 }
 
+// A blank at the end of a line would make other credentials of those that are in use, and candidates a restart.
+func TestParse_TrimsLines(t *testing.T) {
+	f, err := sdpfrag.Parse(strings.ReplaceAll(trickle, "\r\n", " \r\n"))
+	if err != nil || f.Ufrag != "EsAw" || *f.Candidates[0].SDPMid != "0" {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 func TestParse_RefusesWhatIsNone(t *testing.T) {
 	many := strings.Repeat("a=candidate:"+host+"\n", sdpfrag.MaxCandidates+1)
 	for name, text := range map[string]string{
