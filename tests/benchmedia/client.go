@@ -118,8 +118,12 @@ func newPublisher(ctx context.Context, s signaller) (*publisher, error) {
 	return p, negotiate(ctx, pc, s.publish)
 }
 
-// send sends for a time and gives the number of packets.
 func (p *publisher) send(ctx context.Context, m mode, d time.Duration) (sent int, err error) {
+	return pace(ctx, m, d, func() error { return p.frame(m) })
+}
+
+// pace has frames sent for a time and gives the number of packets.
+func pace(ctx context.Context, m mode, d time.Duration, frame func() error) (sent int, err error) {
 	frames := int(d / m.interval)
 	began := time.Now()
 	for i := range frames {
@@ -129,7 +133,7 @@ func (p *publisher) send(ctx context.Context, m mode, d time.Duration) (sent int
 			return sent, ctx.Err()
 		case <-timer.C:
 		}
-		if err := p.frame(m); err != nil {
+		if err := frame(); err != nil {
 			return sent, err
 		}
 		sent += m.packets
@@ -194,20 +198,25 @@ func (k *subscriber) read(track *webrtc.TrackRemote) {
 		if err != nil {
 			return
 		}
-		now := time.Now()
-		if k.received.Add(1)%sampledEvery != 0 {
-			continue
-		}
 		size, err := header.Unmarshal(buffer[:n])
-		if err != nil || n < size+stampAt+8 {
-			continue
+		if err != nil {
+			size = len(buffer) // it has come, but nobody knows when it was sent
 		}
-		sent := time.Unix(0, int64(binary.BigEndian.Uint64(buffer[size+stampAt:])))
-		k.mu.Lock()
-		if len(k.samples) < maxSamples {
-			k.samples = append(k.samples, now.Sub(sent))
-		}
-		k.mu.Unlock()
+		k.count(buffer[:n], size+stampAt)
+	}
+}
+
+// count notes a packet, in which the time of sending is at an offset.
+func (k *subscriber) count(packet []byte, at int) {
+	now := time.Now()
+	if k.received.Add(1)%sampledEvery != 0 || len(packet) < at+8 {
+		return
+	}
+	sent := time.Unix(0, int64(binary.BigEndian.Uint64(packet[at:])))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.samples) < maxSamples {
+		k.samples = append(k.samples, now.Sub(sent))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -26,6 +27,10 @@ type order struct {
 	Send        time.Duration `json:"send,omitempty"`        // have the publisher send for so long
 	Mode        string        `json:"mode,omitempty"`        // how it sends
 	Samples     bool          `json:"samples,omitempty"`     // give the latencies, and forget them
+
+	Receivers int              `json:"receivers,omitempty"` // open so many plain sockets
+	Targets   []netip.AddrPort `json:"targets,omitempty"`   // be a bare sender to them
+	Segmented bool             `json:"segmented,omitempty"` // and send in batches
 }
 
 // report is the answer to one order.
@@ -35,12 +40,17 @@ type report struct {
 	Sent     int             `json:"sent,omitempty"`
 	Received int64           `json:"received"`
 	Samples  []time.Duration `json:"samples,omitempty"`
+
+	Receivers []netip.AddrPort `json:"receivers,omitempty"`
+	Mallocs   float64          `json:"mallocs"` // of the load process, since it began
 }
 
 // load is the state of a load process.
 type load struct {
-	signals     signaller
-	publisher   *publisher
+	signals signaller
+	sender  interface {
+		send(ctx context.Context, m mode, d time.Duration) (packets int, err error)
+	}
 	subscribers []*subscriber
 }
 
@@ -72,7 +82,7 @@ func (l *load) obey(ctx context.Context, o order) (r report, err error) {
 		}
 	}
 	if o.Publish {
-		if l.publisher, err = newPublisher(ctx, l.signals); err != nil {
+		if l.sender, err = newPublisher(ctx, l.signals); err != nil {
 			return r, fmt.Errorf("publisher: %w", err)
 		}
 		if k, ok := l.signals.(*kurento); ok {
@@ -82,8 +92,11 @@ func (l *load) obey(ctx context.Context, o order) (r report, err error) {
 	if err := l.subscribe(ctx, o.Subscribers); err != nil {
 		return r, fmt.Errorf("subscriber: %w", err)
 	}
+	if err := l.bare(o, &r); err != nil {
+		return r, fmt.Errorf("bare: %w", err)
+	}
 	if o.Send > 0 {
-		if r.Sent, err = l.publisher.send(ctx, modes()[o.Mode], o.Send); err != nil {
+		if r.Sent, err = l.sender.send(ctx, modes()[o.Mode], o.Send); err != nil {
 			return r, err
 		}
 	}
@@ -93,7 +106,23 @@ func (l *load) obey(ctx context.Context, o order) (r report, err error) {
 			r.Samples = append(r.Samples, k.take()...)
 		}
 	}
+	r.Mallocs = mallocs()
 	return r, nil
+}
+
+// bare does what the bare servers need.
+func (l *load) bare(o order, r *report) (err error) {
+	for range o.Receivers {
+		k, address, err := newBareReceiver()
+		if err != nil {
+			return err
+		}
+		l.subscribers, r.Receivers = append(l.subscribers, k), append(r.Receivers, address)
+	}
+	if len(o.Targets) > 0 {
+		l.sender, err = newBareSender(o.Targets, o.Segmented)
+	}
+	return err
 }
 
 func (l *load) dial(ctx context.Context, o order) (err error) {

@@ -2,7 +2,9 @@
 
 // Command benchmedia measures what forwarding costs: one publisher of about 160 packets of 1,100 bytes a second, N
 // subscribers on loopback, the media server and a plain Pion server (./baseline) in turn, each a process of its own with
-// client processes of its own. It prints the machine and the commit, so that docs/benchmarks.md can quote it.
+// client processes of its own. Beside them are the limits of the machine: bare encrypts and writes each copy, bare-gso the
+// copies of a frame at once, both to plain sockets. In the end it looks at the memory of a server with many idle
+// pipelines. It prints the machine and the commit, so that docs/benchmarks.md can quote it.
 //
 //	go run ./tests/benchmedia                          everything, under five minutes
 //	go run ./tests/benchmedia -n 100 -mode burst       one cell
@@ -33,7 +35,23 @@ const (
 	rounds    = 3                // of each server in a cell, in turn
 	evenMode  = "even"
 	burstMode = "burst"
+
+	orkestro = "orkestro"
+	pion     = "pion"
+	bare     = "bare"
+	bareGSO  = "bare-gso"
 )
+
+// candidate is a server that is measured.
+type candidate struct {
+	name    string
+	program string // empty: a load process
+	share   int    // it is measured for one such part of the time
+}
+
+func candidates() []candidate {
+	return []candidate{{orkestro, "mediaserver", 1}, {pion, "baseline", 1}, {bare, "", 3}, {bareGSO, "", 3}}
+}
 
 // mode is how the publisher sends: packets of one interval leave back to back.
 type mode struct {
@@ -53,7 +71,8 @@ type options struct {
 	sizes   []int
 	modes   []string
 	seconds float64
-	only    string
+	only    []candidate
+	idle    int
 }
 
 func main() {
@@ -71,13 +90,16 @@ func main() {
 	}
 }
 
-func parse() (options, error) {
+func parse() (o options, err error) {
 	sizes := flag.String("n", "10,50,100,200", "numbers of subscribers")
 	names := flag.String("mode", evenMode+","+burstMode, "even: one packet at a time; burst: video frames of 6 packets")
-	o := options{}
 	flag.Float64Var(&o.seconds, "seconds", 9, "how long each server is measured in a cell")
-	flag.StringVar(&o.only, "only", "", "measure only this server: orkestro or pion")
+	flag.IntVar(&o.idle, "idle", 1000, "how many pipelines are idle in the measurement of memory; 0: leave it out")
+	only := flag.String("only", "", "measure only these servers: orkestro, pion, bare, bare-gso")
 	flag.Parse()
+	if o.only, err = choose(*only); err != nil {
+		return o, err
+	}
 	for text := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -92,6 +114,21 @@ func parse() (options, error) {
 		o.modes = append(o.modes, name)
 	}
 	return o, nil
+}
+
+// choose gives the candidates of a list of names, all of them for an empty one.
+func choose(names string) (chosen []candidate, err error) {
+	if names == "" {
+		return candidates(), nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		at := slices.IndexFunc(candidates(), func(c candidate) bool { return c.name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("-only: %q is no server; there are orkestro, pion, bare and bare-gso", name)
+		}
+		chosen = append(chosen, candidates()[at])
+	}
+	return chosen, nil
 }
 
 func runBench(ctx context.Context) error {
@@ -116,6 +153,9 @@ func runBench(ctx context.Context) error {
 			return fmt.Errorf("%d subscribers: %w", n, err)
 		}
 	}
+	if o.idle > 0 && slices.ContainsFunc(o.only, func(c candidate) bool { return c.name == orkestro }) {
+		return measureIdle(ctx, filepath.Join(dir, candidates()[0].program), o.idle)
+	}
 	return nil
 }
 
@@ -127,14 +167,8 @@ func measure(ctx context.Context, dir string, o options, n int) error {
 			s.stop()
 		}
 	}()
-	for _, candidate := range []struct {
-		name, program string
-		baseline      bool
-	}{{"orkestro", "mediaserver", false}, {"pion", "baseline", true}} {
-		if o.only != "" && o.only != candidate.name {
-			continue
-		}
-		s, err := start(ctx, candidate.name, filepath.Join(dir, candidate.program), candidate.baseline, n)
+	for _, c := range o.only {
+		s, err := start(ctx, c, dir, n)
 		if err != nil {
 			return err
 		}
@@ -143,7 +177,8 @@ func measure(ctx context.Context, dir string, o options, n int) error {
 	for _, m := range o.modes {
 		for range rounds {
 			for _, s := range subjects {
-				if err := s.round(ctx, m, time.Duration(o.seconds/rounds*float64(time.Second))); err != nil {
+				d := time.Duration(o.seconds / rounds * float64(time.Second) / float64(s.share))
+				if err := s.round(ctx, m, d); err != nil {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
 			}
@@ -156,7 +191,7 @@ func measure(ctx context.Context, dir string, o options, n int) error {
 const header = "mode   subs server     us/packet  p50 ms  p99 ms  allocs/packet  KiB/sub  lost"
 
 func printCell(m string, subjects []*subject) {
-	var figures [][3]float64 // CPU, p99 and memory, for the ratios
+	figures := map[string][3]float64{} // CPU, p99 and memory, for the ratios
 	for _, s := range subjects {
 		results := s.rounds[m]
 		cpu := median(results, func(r result) float64 { return float64(r.cpu.Nanoseconds()) / 1000 })
@@ -169,10 +204,10 @@ func printCell(m string, subjects []*subject) {
 		memory := float64(results[len(results)-1].memory)
 		fmt.Printf("%-6s %4d %-10s %9.1f %7.2f %7.2f %14.3f %8.0f %5d\n", m, s.n, s.name, cpu, p50, p99,
 			median(results, func(r result) float64 { return r.allocs }), memory/1024, lost)
-		figures = append(figures, [3]float64{cpu, p99, memory})
+		figures[s.name] = [3]float64{cpu, p99, memory}
 	}
-	if len(figures) == 2 {
-		a, b := figures[0], figures[1]
+	a, ours := figures[orkestro]
+	if b, theirs := figures[pion]; ours && theirs {
 		fmt.Printf("%-6s %4d ratio      %9.2f %15.2f %14s %8.2f\n", m, subjects[0].n, a[0]/b[0], a[1]/b[1], "", a[2]/b[2])
 	}
 }

@@ -16,10 +16,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
-)
 
-// clockTick is the unit of the times in /proc/<pid>/stat (USER_HZ).
-const clockTick = 10 * time.Millisecond
+	"golang.org/x/sys/unix"
+)
 
 // process is one that ends with this one.
 type process struct{ cmd *exec.Cmd }
@@ -38,21 +37,11 @@ func (p *process) stop() {
 
 // cpu is the processor time that the process has used, user and system.
 func (p *process) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// The fields after the command, which is in parentheses: utime and stime are 14 and 15 of proc(5).
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	var ticks int64
-	for _, field := range strings.Fields(rest)[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * clockTick, nil
+	const scheduled = 2                               // CPUCLOCK_SCHED: to the nanosecond, which /proc is not
+	clock := int32(^p.cmd.Process.Pid)<<3 | scheduled // as clock_getcpuclockid(3) does it
+	var t unix.Timespec
+	err := unix.ClockGettime(clock, &t)
+	return time.Duration(t.Nano()), err
 }
 
 // rss is the resident memory in bytes.

@@ -69,7 +69,7 @@ func dialKurento(ctx context.Context, address string, r room) (*kurento, error) 
 }
 
 func (k *kurento) publish(ctx context.Context, offer string) (answer string, err error) {
-	if k.Pipeline, err = k.call(ctx, "create", object{"type": "MediaPipeline", "constructorParams": object{}}); err != nil {
+	if k.Pipeline, err = k.pipeline(ctx); err != nil {
 		return "", err
 	}
 	if k.Source, err = k.endpoint(ctx); err != nil {
@@ -90,6 +90,10 @@ func (k *kurento) subscribe(ctx context.Context, offer string) (string, error) {
 		return "", err
 	}
 	return k.negotiate(ctx, endpoint, offer)
+}
+
+func (k *kurento) pipeline(ctx context.Context) (string, error) {
+	return k.call(ctx, "create", object{"type": "MediaPipeline", "constructorParams": object{}})
 }
 
 func (k *kurento) endpoint(ctx context.Context) (string, error) {

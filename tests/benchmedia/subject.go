@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit/freeport"
@@ -22,10 +24,9 @@ const (
 
 // subject is one server under test with its clients.
 type subject struct {
-	name     string
-	address  string
-	baseline bool
-	n        int
+	candidate
+	address string
+	n       int
 	process
 	publisher   *worker
 	subscribers []*worker
@@ -44,33 +45,61 @@ type result struct {
 }
 
 // start starts a server, connects its clients and sends a little, so that all of it is warm.
-func start(ctx context.Context, name, program string, baseline bool, n int) (s *subject, err error) {
-	s = &subject{name: name, baseline: baseline, n: n, rounds: map[string][]result{}}
+func start(ctx context.Context, c candidate, dir string, n int) (s *subject, err error) {
+	s = &subject{candidate: c, n: n, rounds: map[string][]result{}}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
+			err = fmt.Errorf("%s: %w", c.name, err)
 			s.stop()
 		}
 	}()
-	if err := s.serve(ctx, program); err != nil {
-		return nil, err
-	}
 	if s.publisher, err = startWorker(ctx); err != nil {
 		return nil, err
 	}
-	first := order{Baseline: baseline, Address: s.address, Publish: true, Send: 200 * time.Millisecond, Mode: evenMode}
-	published, err := s.publisher.do(first)
+	if s.program == "" {
+		err = s.connectBare(ctx)
+	} else {
+		err = s.connect(ctx, filepath.Join(dir, s.program))
+	}
 	if err != nil {
-		return nil, err
-	}
-	if s.before, err = s.rss(); err != nil {
-		return nil, err
-	}
-	if err := s.subscribe(ctx, published.Room); err != nil {
 		return nil, err
 	}
 	_, err = s.publisher.do(order{Send: warmUp, Mode: evenMode})
 	return s, err
+}
+
+func (s *subject) connect(ctx context.Context, program string) error {
+	if err := s.serve(ctx, program); err != nil {
+		return err
+	}
+	first := order{
+		Baseline: s.name == pion, Address: s.address, Publish: true, Send: 200 * time.Millisecond, Mode: evenMode,
+	}
+	published, err := s.publisher.do(first)
+	if err != nil {
+		return err
+	}
+	if s.before, err = s.rss(); err != nil {
+		return err
+	}
+	_, err = s.subscribe(ctx, func(n int) order {
+		return order{Baseline: s.name == pion, Address: s.address, Room: published.Room, Subscribers: n}
+	})
+	return err
+}
+
+// connectBare makes the publisher's process the server.
+func (s *subject) connectBare(ctx context.Context) (err error) {
+	s.process = s.publisher.process
+	if s.before, err = s.rss(); err != nil {
+		return err
+	}
+	receivers, err := s.subscribe(ctx, func(n int) order { return order{Receivers: n} })
+	if err != nil {
+		return err
+	}
+	_, err = s.publisher.do(order{Targets: receivers, Segmented: s.name == bareGSO})
+	return err
 }
 
 func (s *subject) serve(ctx context.Context, program string) error {
@@ -83,7 +112,7 @@ func (s *subject) serve(ctx context.Context, program string) error {
 		return err
 	}
 	args := []string{"--listen", s.address, "--media-udp", "127.0.0.1:0", "--log-level", "error"}
-	if s.baseline {
+	if s.name == pion {
 		args = []string{s.address}
 	}
 	s.cmd = command(ctx, program, args...)
@@ -116,19 +145,21 @@ func (s *subject) waitReady(ctx context.Context) error {
 	}
 }
 
-func (s *subject) subscribe(ctx context.Context, where room) error {
+// subscribe starts the clients, each process with the order for so many.
+func (s *subject) subscribe(ctx context.Context, first func(n int) order) (receivers []netip.AddrPort, err error) {
 	for left := s.n; left > 0; left -= perWorker {
 		w, err := startWorker(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.subscribers = append(s.subscribers, w)
-		o := order{Baseline: s.baseline, Address: s.address, Room: where, Subscribers: min(left, perWorker)}
-		if _, err := w.do(o); err != nil {
-			return err
+		r, err := w.do(first(min(left, perWorker)))
+		if err != nil {
+			return nil, err
 		}
+		receivers = append(receivers, r.Receivers...)
 	}
-	return nil
+	return receivers, nil
 }
 
 // round sends for a time and notes what that cost.
@@ -137,7 +168,7 @@ func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	allocs, err := metric(ctx, s.address, "go_memstats_mallocs_total")
+	allocs, err := s.allocations(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,7 +195,7 @@ func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	allocated, err := metric(ctx, s.address, "go_memstats_mallocs_total")
+	allocated, err := s.allocations(ctx)
 	if err != nil {
 		return err
 	}
@@ -180,6 +211,15 @@ func (s *subject) round(ctx context.Context, m string, d time.Duration) error {
 	r.allocs = (allocated - allocs) / float64(max(r.received, 1))
 	s.rounds[m] = append(s.rounds[m], r)
 	return nil
+}
+
+// allocations counts those of the server since it began.
+func (s *subject) allocations(ctx context.Context) (float64, error) {
+	if s.program == "" {
+		r, err := s.publisher.do(order{})
+		return r.Mallocs, err
+	}
+	return metric(ctx, s.address, "go_memstats_mallocs_total")
 }
 
 // settle waits until nothing arrives any more and forgets what did.
