@@ -74,9 +74,12 @@ func (p *Player) Pause() {
 	p.do(func() { p.paused = true })
 }
 
-// Resume goes on where Pause stopped.
+// Resume goes on where Pause stopped; without a pause nothing changes.
 func (p *Player) Resume() {
-	p.do(func() { p.paused, p.fresh = false, true })
+	p.do(func() {
+		p.fresh = p.fresh || p.paused
+		p.paused = false
+	})
 }
 
 // Seek goes to another place. Errors are [ErrSeek], also when the player has ended.
