@@ -80,7 +80,11 @@ func TestWHIP_AnswersAsTheRFCSays(t *testing.T) {
 		if links != want {
 			t.Errorf("%s: links %s", path, links)
 		}
-		f.problem(f.call(apiKey, "GET", path, nil), 405, "method_not_allowed")
+		get := f.call(apiKey, "GET", path, nil)
+		f.problem(get, 405, "method_not_allowed")
+		if allowed := get.header.Get("Allow"); allowed != "POST, OPTIONS" {
+			t.Errorf("%s allows %s", path, allowed)
+		}
 		f.problem(f.call(apiKey, "PUT", a.header.Get("Location"), nil), 405, "method_not_allowed")
 		options := f.must(http.StatusNoContent, "", "OPTIONS", path, nil)
 		preflight := f.must(http.StatusOK, "", "OPTIONS", path, nil, "Origin", "https://app.example",

@@ -74,11 +74,11 @@ func (w *whep) find(ctx context.Context, path MediaSessionPath) (*control.Negoti
 	return w.negotiated(ctx, session, control.UserID(path.ID), control.JoinID(path.ID), control.View)
 }
 
-func (w *whep) end(ctx context.Context, in *MediaSessionPath) (*endOutput, error) {
+func (w *whep) end(ctx context.Context, in *MediaSessionPath) (*struct{}, error) {
 	n, err := w.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
 	_, err = w.doInSession(ctx, newRequest(ctx, message.TypeEndView, in.Session, n.User, message.EndView{Viewer: n.User}))
-	return &endOutput{}, err
+	return nil, err
 }

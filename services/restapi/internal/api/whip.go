@@ -173,17 +173,16 @@ func (w *whip) update(ctx context.Context, in *patchInput) (*patchOutput, error)
 }
 
 // end takes out a user that WHIP brought in, and else only ends what it publishes.
-func (w *whip) end(ctx context.Context, in *MediaSessionPath) (*endOutput, error) {
+func (w *whip) end(ctx context.Context, in *MediaSessionPath) (*struct{}, error) {
 	session, user, err := w.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
 	if user.Protocol != control.ProtocolWHIP {
-		_, err := (&connections{w.core}).unpublish(ctx, &UserPath{SessionPath: in.SessionPath, User: user.ID})
-		return &endOutput{}, err
+		return (&connections{w.core}).unpublish(ctx, &UserPath{SessionPath: in.SessionPath, User: user.ID})
 	}
 	_, err = w.doInSession(ctx, newRequest(ctx, message.TypeLeave, session.ID, user.ID, message.Leave{
 		Presence: presence(user), Reason: "left", Actor: callOf(ctx).principal.Actor(),
 	}))
-	return &endOutput{}, err
+	return nil, err
 }

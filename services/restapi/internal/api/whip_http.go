@@ -130,8 +130,3 @@ type patchOutput struct {
 	ETag        string `header:"ETag"`
 	Body        []byte
 }
-
-// endOutput has a body, so that the status is 200, which is the one that clients look for.
-type endOutput struct {
-	Body []byte
-}
