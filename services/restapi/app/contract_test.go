@@ -228,7 +228,9 @@ func TestOpenAPI_NamesEveryOperation(t *testing.T) {
 	if !strings.HasPrefix(spec.OpenAPI, "3.1") || operations != 36 {
 		t.Fatalf("OpenAPI %s with %d operations, want 3.1 with 36", spec.OpenAPI, operations)
 	}
-	var end struct{ Responses map[string]struct{ Content object } }
+	var end struct {
+		Responses map[string]struct{ Content object }
+	}
 	err := json.Unmarshal(spec.Paths["/v1/sessions/{sid}/whip/{id}"]["delete"], &end)
 	if _, ok := end.Responses["200"]; err != nil || !ok || len(end.Responses["200"].Content) > 0 {
 		t.Errorf("the end of a WHIP session: %+v, %v", end, err)
