@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
@@ -12,10 +11,9 @@ import (
 )
 
 const (
-	maxPublishedMedia   = 64  // m-lines of one publisher: chosen
-	maxPublishedStreams = 16  // chosen
-	maxEarlyCandidates  = 256 // candidates that wait for the description they belong to: chosen
-	rememberedAnswers   = 4   // chosen: a request is redelivered soon or not at all
+	maxPublishedMedia   = 64 // m-lines of one publisher: chosen
+	maxPublishedStreams = 16 // chosen
+	rememberedAnswers   = 4  // chosen: a request is redelivered soon or not at all
 )
 
 func publishClass() class {
@@ -261,25 +259,6 @@ func (e *PublishEndpoint) AddICECandidates(ctx context.Context, candidates []con
 		e.early = keepEarly(e.early, candidates)
 		return nil
 	})
-}
-
-func checkCandidates(candidates []control.Candidate) error {
-	for _, c := range candidates {
-		if err := rtc.CheckCandidate(c); err != nil {
-			return errorf(mediaapi.CodeICEAddCandidate, "%v", err)
-		}
-	}
-	return nil
-}
-
-// keepEarly adds candidates to those that wait; the oldest give way.
-func keepEarly(early, more []control.Candidate) []control.Candidate {
-	for _, c := range more {
-		if strings.TrimSpace(c.Candidate) != "" {
-			early = append(early, c)
-		}
-	}
-	return early[max(0, len(early)-maxEarlyCandidates):]
 }
 
 func (e *PublishEndpoint) close() {
