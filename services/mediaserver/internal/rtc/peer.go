@@ -52,8 +52,8 @@ func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 	settings := e.settings
 	if r.sends {
 		p.shaper = e.shapers.add(h.Quality)
-		settings.BufferFactory = p.shaper.newBuffer
 	}
+	settings.BufferFactory = (&streamLimit{shaper: p.shaper, overflow: p.giveUp}).buffer
 	config := e.config
 	if r.certificates != nil {
 		config.Certificates = r.certificates
@@ -246,6 +246,12 @@ func CheckCandidate(c control.Candidate) error {
 }
 
 func (p *peer) writeRTCP(packets []rtcp.Packet) error { return p.pc.WriteRTCP(packets) }
+
+// giveUp ends the connection of a client that asks too much of it. It does not wait; the owner hears of it.
+func (p *peer) giveUp() {
+	p.engine.log.Warn("connection closed: too many streams")
+	p.work.Go(func() { _ = guarded("give up", p.pc.Close) }) // what fails is as in close
+}
 
 // close ends the connection and waits for everything that runs for it.
 func (p *peer) close() {

@@ -2,7 +2,6 @@ package rtc
 
 import (
 	"encoding/binary"
-	"io"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -61,14 +60,17 @@ type rtcpTap struct {
 	shaper *shaper
 }
 
-// newBuffer is Pion's BufferFactory.
-func (s *shaper) newBuffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
+// newBuffer is for one stream that comes in. There need not be a shaper.
+func (s *shaper) newBuffer(kind packetio.BufferPacketType, ssrc uint32) packetBuffer {
 	buffer := packetio.NewBuffer()
 	if kind != packetio.RTCPBufferPacket {
 		buffer.SetLimitSize(rtpBufferBytes)
 		return buffer
 	}
 	buffer.SetLimitSize(rtcpBufferBytes)
+	if s == nil {
+		return buffer
+	}
 	return &rtcpTap{buffer, ssrc, s}
 }
 
