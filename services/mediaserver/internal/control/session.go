@@ -31,7 +31,8 @@ type session struct {
 	lastUsed time.Time
 	// pipelines are the roots of the objects that the session referenced. A reference to anything in a pipeline holds all
 	// of it, so that a session that re-attached a pipeline does not lose endpoints which an expired session had made.
-	pipelines map[string]struct{}
+	pipelines     map[string]struct{}
+	subscriptions listeners
 }
 
 // sessions is the registry of sessions and their subscriptions. Safe for concurrent use.
@@ -80,7 +81,7 @@ func (s *sessions) adoptLocked(id string) (*session, error) {
 	if len(s.byID) >= maxSessions {
 		return nil, errorf(mediaapi.CodeNotEnoughResources, "there are %d sessions already", maxSessions)
 	}
-	made := &session{id: id, lastUsed: s.now(), pipelines: map[string]struct{}{}}
+	made := &session{id: id, lastUsed: s.now(), pipelines: map[string]struct{}{}, subscriptions: listeners{}}
 	s.byID[id] = made
 	return made, nil
 }
@@ -262,7 +263,7 @@ func (s *sessions) deliver(t topic, frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	served := map[*session]bool{}
-	for _, sub := range s.subscriptions.to(t) {
+	for sub := range s.subscriptions.to(t) {
 		if o := sub.session.outlet; o != nil && sub.active && !served[sub.session] {
 			served[sub.session] = true
 			_ = o.Write(frame) // a connection that takes nothing cuts itself off

@@ -1,8 +1,6 @@
 package control
 
 import (
-	"slices"
-
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 )
@@ -23,14 +21,17 @@ type subscription struct {
 	active  bool
 }
 
+// listeners are subscriptions of one topic, or of one session. Thousands of either kind may go at once.
+type listeners map[*subscription]struct{}
+
 // subscriptions finds subscriptions by id and topic. It is guarded by the lock of sessions.
 type subscriptions struct {
 	byID     map[string]*subscription
-	byObject map[string]map[string][]*subscription // by object, then event
+	byObject map[string]map[string]listeners // by object, then event
 }
 
 func newSubscriptions() subscriptions {
-	return subscriptions{byID: map[string]*subscription{}, byObject: map[string]map[string][]*subscription{}}
+	return subscriptions{byID: map[string]*subscription{}, byObject: map[string]map[string]listeners{}}
 }
 
 func (s *subscriptions) add(by *session, t topic) (*subscription, error) {
@@ -39,14 +40,18 @@ func (s *subscriptions) add(by *session, t topic) (*subscription, error) {
 	}
 	made := &subscription{id: control.NewID(), session: by, topic: t}
 	s.byID[made.id] = made
+	by.subscriptions[made] = struct{}{}
 	if s.byObject[t.object] == nil {
-		s.byObject[t.object] = map[string][]*subscription{}
+		s.byObject[t.object] = map[string]listeners{}
 	}
-	s.byObject[t.object][t.event] = append(s.byObject[t.object][t.event], made)
+	if s.byObject[t.object][t.event] == nil {
+		s.byObject[t.object][t.event] = listeners{}
+	}
+	s.byObject[t.object][t.event][made] = struct{}{}
 	return made, nil
 }
 
-func (s *subscriptions) to(t topic) []*subscription { return s.byObject[t.object][t.event] }
+func (s *subscriptions) to(t topic) listeners { return s.byObject[t.object][t.event] }
 
 func (s *subscriptions) remove(id string) {
 	gone, found := s.byID[id]
@@ -54,10 +59,10 @@ func (s *subscriptions) remove(id string) {
 		return
 	}
 	delete(s.byID, id)
+	delete(gone.session.subscriptions, gone)
 	events := s.byObject[gone.topic.object]
-	left := slices.DeleteFunc(events[gone.topic.event], func(sub *subscription) bool { return sub == gone })
-	if len(left) > 0 {
-		events[gone.topic.event] = left
+	delete(events[gone.topic.event], gone)
+	if len(events[gone.topic.event]) > 0 {
 		return
 	}
 	if delete(events, gone.topic.event); len(events) == 0 {
@@ -66,18 +71,17 @@ func (s *subscriptions) remove(id string) {
 }
 
 func (s *subscriptions) dropSession(gone *session) {
-	for id, sub := range s.byID {
-		if sub.session == gone {
-			s.remove(id)
-		}
+	for sub := range gone.subscriptions {
+		s.remove(sub.id)
 	}
 }
 
 // dropObject costs no more than what the object itself has: objects go by the hundred.
 func (s *subscriptions) dropObject(object string) {
 	for _, subs := range s.byObject[object] {
-		for _, sub := range subs {
+		for sub := range subs {
 			delete(s.byID, sub.id)
+			delete(sub.session.subscriptions, sub)
 		}
 	}
 	delete(s.byObject, object)
