@@ -104,7 +104,7 @@ func (s *Socket) Close() {
 }
 
 func (s *Socket) read(conn *net.UDPConn) {
-	buffer, clear := make([]byte, maxPacketBytes), make([]byte, 0, maxPacketBytes)
+	buffer, clear := make([]byte, maxPacketBytes+1), make([]byte, 0, maxPacketBytes)
 	for failures := 0; failures < maxReadErrors; {
 		n, from, err := conn.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
@@ -115,6 +115,9 @@ func (s *Socket) read(conn *net.UDPConn) {
 			continue
 		}
 		failures = 0
+		if n > maxPacketBytes {
+			continue // there is no room for the rest of it
+		}
 		s.received(conn, buffer[:n], clear, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 	}
 }
