@@ -186,6 +186,9 @@ func (s *Source) take(f *Feed, p *packet, size int, deliveries []delivery) []del
 // recover notes what p shows to be lost, and reports whether p is new: a packet may come again more often than it was
 // asked for.
 func (f *Feed) recover(p *packet) (fresh bool) {
+	if f.losses.highest < f.encoding.line.base {
+		f.losses = losses{} // another SSRC: what was lost of the one before cannot come any more
+	}
 	fresh, hopeless := f.losses.arrived(p.sequence, p.at)
 	if !f.source.video() {
 		return fresh // sound that is lost is not asked for

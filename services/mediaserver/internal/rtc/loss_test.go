@@ -2,10 +2,14 @@ package rtc
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
 	"pgregory.net/rapid"
+
+	"github.com/orkestro/orkestro/pkg/control"
 )
 
 func TestLosses_AskUntilItComes(t *testing.T) {
@@ -62,4 +66,29 @@ func TestLosses_TellRepetitions(t *testing.T) {
 			seen[firstSequence+offset] = true
 		}
 	})
+}
+
+// What a stream lost before it went on under another SSRC is not asked for: its numbers mean something else now.
+func TestFeed_AsksForNothingOfAnEarlierSSRC(t *testing.T) {
+	s := (&Engine{}).NewSource(control.KindVideo)
+	t.Cleanup(s.Close)
+	var asked []uint16
+	feed := s.OpenFeed(FeedConfig{Codec: vp8Codec(), Lost: func(list []uint16) { asked = append(asked, list...) }})
+	now := time.Now()
+	for i, p := range []struct {
+		ssrc   uint32
+		number uint16
+	}{{1, 10}, {1, 12}, {2, 500}, {2, 501}, {2, 503}, {2, 504}} {
+		raw, err := (&rtp.Packet{
+			Header:  rtp.Header{Version: 2, SSRC: p.ssrc, SequenceNumber: p.number},
+			Payload: []byte{0x10, 1, 0},
+		}).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed.Write(raw, now.Add(time.Duration(i)*2*lossPatience))
+	}
+	if !slices.Equal(asked, []uint16{502}) {
+		t.Errorf("asked for %d", asked)
+	}
 }
