@@ -14,7 +14,7 @@ import (
 // Bounds of a description from outside.
 const (
 	maxSDPBytes = 128 << 10 // HTTP API contract
-	maxMedia    = 1024      // m-lines; a publisher has fewer, see maxPublished
+	maxMedia    = 1024      // m-lines; a publisher has fewer, see package media
 )
 
 // Description is a checked session description (RFC 8866) of the remote side.

@@ -9,11 +9,12 @@ import (
 	"github.com/pion/transport/v4/packetio"
 )
 
-// Bounds of the streams that one client makes its connection remember: chosen, far more than anybody publishes, or
-// reports on. Without, one packet with its SSRC each would fill the memory, because Pion keeps every one it has seen.
+// Bounds of the streams that one client makes its connection remember: chosen; 64 videos of four layers with their RTX,
+// and reports on twice what the largest description has. Without them, one packet with its SSRC each would fill the
+// memory, because Pion keeps every one it has seen.
 const (
-	maxIncoming = 256
-	maxReported = 4096
+	maxIncoming = 512
+	maxReported = 4 * maxMedia
 )
 
 // streamLimit counts the streams of one connection. Its methods may be called by any goroutine.
