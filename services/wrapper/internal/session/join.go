@@ -17,7 +17,8 @@ import (
 // conflict when the session is full, or when another join or leave of the same user was faster than this one expected;
 // no_capacity when a pipeline is needed and no media server takes it: nothing is stored then.
 func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.Joined, error) {
-	if err := s.admit(ctx, r, b); err != nil {
+	repeated, err := s.admit(ctx, r, b)
+	if err != nil {
 		return nil, err
 	}
 	p := message.Presence{User: b.User, Join: control.JoinID(r.ID)}
@@ -34,7 +35,7 @@ func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.J
 			return nil, err
 		}
 	}
-	if err := s.welcome(ctx, r, sess, *user); err != nil {
+	if err := s.welcome(ctx, r, sess, *user, repeated); err != nil {
 		return nil, err
 	}
 	if err := s.beginSubscribing(ctx, r, sess, *user); err != nil {
@@ -46,33 +47,33 @@ func (s *users) Join(ctx context.Context, r Request, b message.Join) (*message.J
 // addedUserID is the id of the message that tells everybody of a user whose first join is r.
 func addedUserID(r Request) string { return control.DeriveID(r.ID, message.UserTypeUserJoined) }
 
-// admit stores the user under its new join.
-func (s *users) admit(ctx context.Context, r Request, b message.Join) error {
+// admit stores the user under its new join. repeated says that an earlier delivery of the request has done so.
+func (s *users) admit(ctx context.Context, r Request, b message.Join) (repeated bool, err error) {
 	for range guardTries {
 		sess, err := s.active(ctx, r)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if user := sess.User(b.User); user != nil && user.Join == control.JoinID(r.ID) {
-			return nil // this request was delivered before
+			return true, nil
 		}
 		if slices.Contains(sess.Ended, control.JoinID(r.ID)) {
-			return errEndedJoin
+			return false, errEndedJoin
 		}
 		if err := s.finishLeaving(ctx, r, sess, b.User); err != nil {
-			return err
+			return false, err
 		}
 		if err := checkPlace(sess, b); err != nil {
-			return err
+			return false, err
 		}
 		if sess, err = s.ensurePipeline(ctx, r, sess); err != nil {
-			return err
+			return false, err
 		}
-		if err := s.enter(ctx, r, sess, b); !errors.Is(err, store.ErrGuard) && err != nil {
-			return err
+		if err := s.enter(ctx, r, sess, b); !errors.Is(err, store.ErrGuard) {
+			return false, err
 		}
 	}
-	return errBusy
+	return false, errBusy
 }
 
 // checkPlace refuses what the guards of the store would refuse anyway, before a pipeline is made for it.
@@ -143,10 +144,14 @@ func (s *users) endOldJoins(ctx context.Context, r Request, p message.Presence) 
 }
 
 // welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
-// and what happened between the reading for joined and the binding comes as a sync.
-func (s *users) welcome(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+// and what happened between the reading for joined and the binding comes as a sync. Of several joined the client takes
+// the first; so when this one is not the only one, a sync comes in any case: whoever sent the first may have died before
+// the queue was bound, and what happened since was told to nobody.
+func (s *users) welcome(
+	ctx context.Context, r Request, sess *control.Session, user control.User, repeated bool,
+) error {
 	if user.Protocol == control.ProtocolAPI {
-		if err := s.greet(ctx, r, sess, user); err != nil {
+		if err := s.greet(ctx, r, sess, user, repeated); err != nil {
 			return err
 		}
 	}
@@ -164,7 +169,7 @@ func (s *users) welcome(ctx context.Context, r Request, sess *control.Session, u
 }
 
 // greet sends the user its first message, and binds its queue.
-func (s *users) greet(ctx context.Context, r Request, sess *control.Session, user control.User) error {
+func (s *users) greet(ctx context.Context, r Request, sess *control.Session, user control.User, repeated bool) error {
 	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
 		return brokerError("declare a user queue", err)
 	}
@@ -178,7 +183,10 @@ func (s *users) greet(ctx context.Context, r Request, sess *control.Session, use
 	if err != nil {
 		return err
 	}
-	return s.bind(ctx, r, sess, user.ID)
+	if repeated {
+		sess = nil // what the client knows may be of any time before
+	}
+	return s.bind(ctx, r, user.ID, sess)
 }
 
 // beginSubscribing makes the endpoint that sends to the user. The media server offers by itself when there is something

@@ -190,17 +190,38 @@ func (s *stage) media() map[string]any {
 	return all
 }
 
-// once is messages by their ids, each as it came first: what a client makes of them.
+// once is messages by their ids, each as it came first: what a client makes of them. A sync that says what the joined or
+// sync before it said is nothing new to it.
 func once(messages []broker.Message) []map[string]any {
 	list := []map[string]any{}
 	seen := map[string]bool{}
+	known := ""
 	for _, m := range messages {
-		if !seen[m.ID] {
-			list = append(list, map[string]any{"id": m.ID, "type": m.Type, "body": json.RawMessage(m.Body)})
+		if seen[m.ID] {
+			continue
 		}
 		seen[m.ID] = true
+		if m.Type == message.UserTypeJoined || m.Type == message.UserTypeSync {
+			before := known
+			if known = usersIn(m.Body); known == before && m.Type == message.UserTypeSync {
+				continue
+			}
+		}
+		list = append(list, map[string]any{"id": m.ID, "type": m.Type, "body": json.RawMessage(m.Body)})
 	}
 	return list
+}
+
+// usersIn is the users that a message tells of, and what they publish.
+func usersIn(body []byte) string {
+	var told struct {
+		Data struct {
+			Epoch int64           `json:"epoch"`
+			Users json.RawMessage `json:"users"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(body, &told)
+	return fmt.Sprint(told.Data.Epoch, string(told.Data.Users))
 }
 
 // plain is value as JSON has it, with each time of day replaced.

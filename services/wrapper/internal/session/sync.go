@@ -35,13 +35,14 @@ func (s *teller) restoreUser(ctx context.Context, r Request, sess *control.Sessi
 	if err := s.sendSync(ctx, r, sess, user.ID, "first"); err != nil {
 		return err
 	}
-	return s.bind(ctx, r, sess, user.ID)
+	return s.bind(ctx, r, user.ID, sess)
 }
 
-// bind lets the user's queue have what goes to everybody. What changed since sess was read comes as a sync: it was sent
-// before the queue was bound. An exchange that is gone is made again with everybody on it: the others would not notice.
-func (s *teller) bind(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
-	queue, exchange := message.UserQueue(sess.ID, user).Name, message.SessionExchange(sess.ID)
+// bind lets the user's queue have what goes to everybody. What changed since told was read, which is what the user was
+// told (nil: that is not known), comes as a sync: it was sent before the queue was bound. An exchange that is gone is
+// made again with everybody on it: the others would not notice.
+func (s *teller) bind(ctx context.Context, r Request, user control.UserID, told *control.Session) error {
+	queue, exchange := message.UserQueue(r.Session, user).Name, message.SessionExchange(r.Session)
 	err := s.broker.Bind(ctx, queue, exchange)
 	if errors.Is(err, broker.ErrNotFound) {
 		if err := s.restoreExchange(ctx, r); err != nil {
@@ -60,9 +61,10 @@ func (s *teller) bind(ctx context.Context, r Request, sess *control.Session, use
 		// It has left since, and its queue was gone before we made it again.
 		return errors.Join(errUserNotFound, brokerError("delete a user queue", s.broker.DeleteQueue(ctx, queue)))
 	}
-	same, err := sameForUsers(sess, now)
-	if err != nil || same {
-		return err
+	if told != nil {
+		if same, err := sameForUsers(told, now); err != nil || same {
+			return err
+		}
 	}
 	return s.sendSync(ctx, r, now, user, "bound")
 }
@@ -104,13 +106,28 @@ func (s *teller) sendSync(
 			connections = append(connections, *connection)
 		}
 	}
+	data := message.SyncData{
+		Users: visible(sess), ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch, Connections: connections,
+	}
+	content, err := fingerprint(data)
+	if err != nil {
+		return err
+	}
 	return s.toUser(ctx, r, user, userMessage{
-		ID:   control.DeriveID(r.ID, fmt.Sprintf("%s/%s/%s", message.UserTypeSync, user, occasion)),
-		Type: message.UserTypeSync, Epoch: sess.Epoch,
-		Data: message.SyncData{
-			Users: visible(sess), ICEServers: s.cfg.ICEServers, Epoch: sess.Epoch, Connections: connections,
-		},
+		ID:   control.DeriveID(r.ID, fmt.Sprintf("%s/%s/%s/%s", message.UserTypeSync, user, occasion, content)),
+		Type: message.UserTypeSync, Epoch: sess.Epoch, Data: data,
 	})
+}
+
+// fingerprint is what a sync says, without what is another each time. It is part of the message's id: a delivery that is
+// repeated may have more to say, which a client that knows the id would not read.
+func fingerprint(data message.SyncData) (string, error) {
+	data.ICEServers, data.Users = nil, slices.Clone(data.Users)
+	for i := range data.Users {
+		data.Users[i].JoinedAt = message.Time{}
+	}
+	said, err := json.Marshal(data)
+	return string(said), err
 }
 
 // syncConnection is one connection with the SDP that the client may have missed: its last answer, or the server's offer
