@@ -145,8 +145,8 @@ func (s *users) endOldJoins(ctx context.Context, r Request, p message.Presence) 
 
 // welcome tells the user first and everybody then. The user's queue is bound to the session only after joined is on it,
 // and what happened between the reading for joined and the binding comes as a sync. Of several joined the client takes
-// the first; so when this one is not the only one, a sync comes in any case: whoever sent the first may have died before
-// the queue was bound, and what happened since was told to nobody.
+// the first; so when this one is not the only one, a sync comes in any case: whoever sent the first may have died
+// before the queue was bound, and what happened since was told to nobody.
 func (s *users) welcome(
 	ctx context.Context, r Request, sess *control.Session, user control.User, repeated bool,
 ) error {

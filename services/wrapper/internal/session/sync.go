@@ -119,8 +119,8 @@ func (s *teller) sendSync(
 	})
 }
 
-// fingerprint is what a sync says, without what is another each time. It is part of the message's id: a delivery that is
-// repeated may have more to say, which a client that knows the id would not read.
+// fingerprint is what a sync says, without what is another each time. It is part of the message's id: a delivery that
+// is repeated may have more to say, which a client that knows the id would not read.
 func fingerprint(data message.SyncData) (string, error) {
 	data.ICEServers, data.Users = nil, slices.Clone(data.Users)
 	for i := range data.Users {
