@@ -27,9 +27,9 @@ func main() {
 	}
 }
 
-// heapFloor is less than in other services, because forwarding makes no garbage and joins are rare beside it. Measured in
-// turn with half of it and GOGC=50: a receiver among 100 takes 1.4 times the memory (420 KiB), a user who recovers among
-// 200 0.87 of the CPU (tests/benchmedia, tests/bench).
+// heapFloor is less than in other services, because forwarding makes no garbage and joins are rare beside it. Measured
+// in turn with half of it and GOGC=50: a receiver among 100 takes 1.4 times the memory (420 KiB), a user who recovers
+// among 200 takes 0.87 of the CPU (tests/benchmedia, tests/bench).
 const heapFloor = 32 << 20
 
 func run(cfg app.Config) error {
