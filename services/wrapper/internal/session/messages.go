@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
@@ -63,7 +64,8 @@ func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 	return brokerError("send "+u.Type, err)
 }
 
-// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.
+// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed. What
+// is sent to everybody between the making and the last binding does not reach all, so nothing else is done there.
 func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil {
@@ -72,14 +74,26 @@ func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 	if sess.State == control.SessionClosed {
 		return errSessionClosed
 	}
-	if err := s.broker.DeclareExchange(ctx, message.SessionExchange(r.Session)); err != nil {
+	users := slices.DeleteFunc(slices.Clone(sess.Users), func(u control.User) bool {
+		return u.Protocol != control.ProtocolAPI
+	})
+	for _, user := range users {
+		if err := s.restoreQueue(ctx, r, sess, user.ID); err != nil {
+			return err
+		}
+	}
+	exchange := message.SessionExchange(r.Session)
+	if err := s.broker.DeclareExchange(ctx, exchange); err != nil {
 		return brokerError("declare the session exchange", err)
 	}
-	for _, user := range sess.Users {
-		if user.Protocol != control.ProtocolAPI {
-			continue
+	for _, user := range users {
+		err := s.broker.Bind(ctx, message.UserQueue(r.Session, user.ID).Name, exchange)
+		if err != nil && !errors.Is(err, broker.ErrNotFound) { // it has left since
+			return brokerError("bind a user queue", err)
 		}
-		if err := s.restoreUser(ctx, r, sess, user); err != nil {
+	}
+	for _, user := range users { // again, for what changed meanwhile
+		if err := s.bind(ctx, r, user.ID, sess); err != nil && !errors.Is(err, errUserNotFound) {
 			return err
 		}
 	}

@@ -29,13 +29,18 @@ func (s *users) Sync(ctx context.Context, r Request, b message.Presence) error {
 
 // restoreUser puts a sync on the user's queue before the queue is bound, so that it is the first message of a new one.
 func (s *teller) restoreUser(ctx context.Context, r Request, sess *control.Session, user control.User) error {
-	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user.ID)); err != nil {
-		return brokerError("declare a user queue", err)
-	}
-	if err := s.sendSync(ctx, r, sess, user.ID, "first"); err != nil {
+	if err := s.restoreQueue(ctx, r, sess, user.ID); err != nil {
 		return err
 	}
 	return s.bind(ctx, r, user.ID, sess)
+}
+
+// restoreQueue makes the user's queue again, with a sync in it.
+func (s *teller) restoreQueue(ctx context.Context, r Request, sess *control.Session, user control.UserID) error {
+	if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, user)); err != nil {
+		return brokerError("declare a user queue", err)
+	}
+	return s.sendSync(ctx, r, sess, user, "first")
 }
 
 // bind lets the user's queue have what goes to everybody. What changed since told was read, which is what the user was
