@@ -64,8 +64,8 @@ func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 	return brokerError("send "+u.Type, err)
 }
 
-// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed. What
-// is sent to everybody between the making and the last binding does not reach all, so nothing else is done there.
+// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.
+// What is sent to everybody between the making and the last binding does not reach all, so nothing else is done there.
 func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 	sess, err := s.store.Sessions.Get(ctx, r.Session)
 	if err != nil {
