@@ -12,6 +12,27 @@ const (
 	AvailabilityDrained  Availability = "drained"
 )
 
+// DrainThen is what happens at the deadline of a drain to the sessions that are left.
+type DrainThen string
+
+// Sessions that are left are moved to other servers, or waited for.
+const (
+	DrainRelocate DrainThen = "relocate"
+	DrainWait     DrainThen = "wait"
+)
+
+// DrainBySignal is who drains a server whose process was asked to end: such a drain ends with the process.
+const DrainBySignal = "signal"
+
+// Drain is how a media server is being emptied, nil in the document of one that is active.
+type Drain struct {
+	Since     time.Time `bson:"since"`
+	Deadline  time.Time `bson:"deadline"`
+	Then      DrainThen `bson:"then"`
+	By        string    `bson:"by"`        // "key:<name>", "rollout:<id>" or [DrainBySignal]
+	Remaining int64     `bson:"remaining"` // sessions that still have media there, as last counted
+}
+
 // Status is what the fleet sees of a media server.
 type Status string
 
@@ -42,6 +63,7 @@ type MediaServer struct {
 	Region       string        `bson:"region"`
 	Version      string        `bson:"version"`
 	Availability Availability  `bson:"availability"`
+	Drain        *Drain        `bson:"drain"` // nil while active
 	Status       Status        `bson:"status"`
 	Capacity     int           `bson:"capacity"` // pipelines; 0: no limit
 	Load         Load          `bson:"load"`

@@ -26,8 +26,9 @@ type Session struct {
 	MaxUsers     int           `bson:"maxUsers"` // 0: no limit but the system's
 	Region       string        `bson:"region"`   // "": anywhere
 	EmptyTimeout time.Duration `bson:"emptyTimeout"`
-	Epoch        int64         `bson:"epoch"`    // how many pipelines there have been
-	Pipeline     *PipelineRef  `bson:"pipeline"` // nil before the first join
+	Epoch        int64         `bson:"epoch"`      // how many pipelines there have been
+	Pipeline     *PipelineRef  `bson:"pipeline"`   // nil before the first join
+	Relocation   *Relocation   `bson:"relocation"` // nil unless it is being moved to Pipeline
 	Users        []User        `bson:"users"`
 	Leaving      []User        `bson:"-"` // those of users that are being taken out: see User.Leaving
 	Connections  []Connection  `bson:"connections"`
@@ -37,6 +38,15 @@ type Session struct {
 	CloseReason  string        `bson:"closeReason"`
 	Cleared      bool          `bson:"cleared"`  // what late requests left of its queues was deleted after the end
 	ExpireAt     *time.Time    `bson:"expireAt"` // when a closed session is forgotten and its id free again
+}
+
+// Relocation is a move that goes on: Pipeline is the new one, and the one before stays until everybody is connected to
+// the new, or the time is up.
+type Relocation struct {
+	From  PipelineRef `bson:"from"`
+	Epoch int64       `bson:"epoch"` // that of From
+	Since time.Time   `bson:"since"`
+	Until time.Time   `bson:"until"` // when From is released in any case
 }
 
 // User finds a user by id, nil if it is not in the session.

@@ -32,6 +32,7 @@ const (
 	TypeSync             = "sync"              // Presence: make the queue again if need be and send sync -> no result
 	TypeQueueFull        = "queue-full"        // {}: a message to everybody met a full user queue -> no result
 	TypeRebuild          = "rebuild"           // Rebuild, among Wrappers -> no result
+	TypeRelocate         = "relocate"          // Relocate, among Wrappers -> no result
 )
 
 // CreateSession asks for a session. Its id is unique; the same request again finds the session of the first.
@@ -157,6 +158,14 @@ type Rebuild struct {
 	Epoch    int64  `json:"epoch"`
 	Pipeline string `json:"pipeline"`
 	Gone     bool   `json:"gone"` // the pipeline is gone although its server is up
+	Reason   string `json:"reason"`
+}
+
+// Relocate moves a session off a media server that lives, make-before-break. Epoch and Pipeline are those that it has
+// there; a session that has moved on needs nothing more than what is left to do of it. Reason is why, for the audit.
+type Relocate struct {
+	Epoch    int64  `json:"epoch"`
+	Pipeline string `json:"pipeline"`
 	Reason   string `json:"reason"`
 }
 

@@ -50,6 +50,7 @@ type Store struct {
 	Wrappers     *Replicas
 	Idempotency  *Idempotency
 	Audit        *Audit
+	Leases       *Leases
 }
 
 // CheckURL says what is wrong with the URL of a deployment. It looks nothing up.
@@ -103,6 +104,7 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 		Wrappers:     &Replicas{c: db.Collection("wrappers")},
 		Idempotency:  &Idempotency{c: db.Collection("idempotency")},
 		Audit:        &Audit{c: db.Collection("audit")},
+		Leases:       &Leases{c: db.Collection("leases")},
 	}, nil
 }
 
