@@ -3,6 +3,19 @@ package buildinfo
 
 import "runtime/debug"
 
+// Config is the setting that names the release of a process.
+type Config struct {
+	Release string `env:"ORKESTRO_RELEASE" help:"Name of the release that this process shows instead of its build's own."`
+}
+
+// Version is the release as it was named, or that of the build.
+func (c Config) Version() string {
+	if c.Release != "" {
+		return c.Release
+	}
+	return Version()
+}
+
 // version is set by the linker: -ldflags "-X github.com/orkestro/orkestro/pkg/buildinfo.version=v1.2.3".
 var version string
 

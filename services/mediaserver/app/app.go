@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/orkestro/orkestro/pkg/broker"
-	"github.com/orkestro/orkestro/pkg/buildinfo"
 	nouns "github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
@@ -89,7 +88,7 @@ func newServer(
 	s.metrics.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newMediaCollector(s.media.Stats))
 	s.control = control.New(control.Config{
-		Instance: string(s.instance), Version: buildinfo.Version(), SessionPeriod: cfg.SessionPeriod,
+		Instance: string(s.instance), Version: cfg.Build.Version(), SessionPeriod: cfg.SessionPeriod,
 	}, s.media, s.metrics, s.log)
 	if cfg.inFleet() {
 		if s.fleet, err = newFleet(ctx, cfg, deps, s.registration(address), s.log); err != nil {
@@ -107,7 +106,7 @@ func (s *server) registration(address string) nouns.MediaServer {
 		url = "ws://" + address + "/kurento"
 	}
 	return nouns.MediaServer{
-		ID: s.cfg.ID, Instance: s.instance, URL: url, Region: s.cfg.Region, Version: buildinfo.Version(),
+		ID: s.cfg.ID, Instance: s.instance, URL: url, Region: s.cfg.Region, Version: s.cfg.Build.Version(),
 		Capacity: s.cfg.Capacity, StartedAt: time.Now(),
 	}
 }
@@ -131,7 +130,7 @@ func (s *server) run(ctx context.Context, listener *sockets, deps Deps) error {
 		s.fleet.start(context.WithoutCancel(ctx), s.media.Stats)
 	}
 	s.log.Info("media server is listening", "address", listener.Addr().String(), "udp_port", s.media.UDPPort(),
-		logging.KeyInstance, s.instance, "version", buildinfo.Version())
+		logging.KeyInstance, s.instance, "version", s.cfg.Build.Version())
 	if deps.Listening != nil {
 		deps.Listening(listener.Addr().String())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -39,6 +40,7 @@ type Config struct {
 	AllowedOrigins []string      `env:"ORKESTRO_ALLOWED_ORIGINS" help:"Hosts whose web pages may use the control protocol (patterns); default: only the host itself. Programs need no permission."`
 
 	Log     logging.Config   `embed:""`
+	Build   buildinfo.Config `embed:""`
 	Version kong.VersionFlag `help:"Print the build and exit."`
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
-	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -48,7 +47,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.InfoContext(ctx, "listening", "address", door.address, "version", buildinfo.Version())
+	logger.InfoContext(ctx, "listening", "address", door.address, "version", cfg.Build.Version())
 	if deps.Listening != nil {
 		deps.Listening(door.address)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
@@ -36,8 +37,9 @@ type Config struct {
 	MailboxIdle  time.Duration `name:"mailbox-idle" env:"ORKESTRO_MAILBOX_IDLE" default:"30s" help:"How long the queue of a user stays open here after its last poll."`
 	MaxMailboxes int           `name:"max-mailboxes" env:"ORKESTRO_MAX_MAILBOXES" default:"10000" help:"Users whose queues are open here at once."`
 
-	ICE iceconfig.Config `embed:""`
-	Log logging.Config   `embed:""`
+	ICE   iceconfig.Config `embed:""`
+	Log   logging.Config   `embed:""`
+	Build buildinfo.Config `embed:""`
 }
 
 // Validate says which setting is wrong.

@@ -35,6 +35,7 @@ const (
 // replica is the parts of one REST replica.
 type replica struct {
 	id        string
+	version   string
 	store     *store.Store
 	requests  *request.Client
 	mailboxes *mailbox.Pool
@@ -54,7 +55,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 		return nil, err
 	}
 	registry := newRegistry()
-	r := &replica{id: cfg.ID, store: database, broker: messages, log: log}
+	r := &replica{id: cfg.ID, version: cfg.Build.Version(), store: database, broker: messages, log: log}
 	r.mailboxes = mailbox.NewPool(messages,
 		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},
 		mailbox.NewCursors([]byte(cfg.TokenSecret)), mailbox.NewMetrics(registry), log)
@@ -74,7 +75,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 func settings(cfg Config) api.Settings {
 	return api.Settings{
 		ICEServers: cfg.ICE.Servers(), EmptyTimeout: cfg.EmptyTimeout, TokenTTL: cfg.TokenTTL,
-		Version: buildinfo.Version(),
+		Version: cfg.Build.Version(),
 	}
 }
 

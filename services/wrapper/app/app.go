@@ -13,7 +13,6 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
-	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -47,7 +46,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", slog.String("address", probes.address), slog.String("version", buildinfo.Version()))
+	logger.Info("listening", slog.String("address", probes.address), slog.String("version", cfg.Build.Version()))
 	if deps.Listening != nil {
 		deps.Listening(probes.address)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
 )
@@ -30,8 +31,9 @@ type Config struct {
 	SweepPeriod     time.Duration `name:"sweep-period" env:"ORKESTRO_SWEEP_PERIOD" default:"2s" help:"Time between two looks for idle users and sessions."`
 	ReconcilePeriod time.Duration `name:"reconcile-period" env:"ORKESTRO_RECONCILE_PERIOD" default:"5s" help:"Time between two comparisons of sessions and media servers."`
 
-	ICE iceconfig.Config `embed:""`
-	Log logging.Config   `embed:""`
+	ICE   iceconfig.Config `embed:""`
+	Log   logging.Config   `embed:""`
+	Build buildinfo.Config `embed:""`
 }
 
 // Validate says which setting is wrong.

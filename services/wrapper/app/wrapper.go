@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/orkestro/orkestro/pkg/broker"
-	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
@@ -159,7 +158,7 @@ func wait(ctx context.Context, what string, group *sync.WaitGroup) error {
 func (w *wrapper) register(ctx context.Context) {
 	now := time.Now().UTC()
 	record := control.Replica{
-		ID: w.cfg.ID, Service: "wrapper", Version: buildinfo.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
+		ID: w.cfg.ID, Service: "wrapper", Version: w.cfg.Build.Version(), State: "ready", StartedAt: now, HeartbeatAt: now,
 	}
 	outage := store.NewOutage(w.log)
 	ticker := time.NewTicker(heartbeatPeriod)
