@@ -27,13 +27,14 @@ func (a *Audit) Append(ctx context.Context, entry control.AuditEntry) error {
 type AuditFilter struct {
 	Object string    // "session:<id>", "server:<id>"...
 	Since  time.Time // entries of this time and later
+	Newest bool      // newest first, else oldest first
 	// AfterTime and AfterID are those of the last entry of the page before.
 	AfterTime time.Time
 	AfterID   string
 	Limit     int
 }
 
-// List is a page of entries, oldest first.
+// List is a page of entries.
 func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, error) {
 	filter := bson.M{}
 	if f.Object != "" {
@@ -42,13 +43,17 @@ func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, 
 	if !f.Since.IsZero() {
 		filter["time"] = bson.M{"$gte": f.Since}
 	}
+	direction, behind := 1, "$gt"
+	if f.Newest {
+		direction, behind = -1, "$lt"
+	}
 	if f.AfterID != "" {
 		filter["$or"] = bson.A{
-			bson.M{"time": bson.M{"$gt": f.AfterTime}},
-			bson.M{"time": f.AfterTime, "_id": bson.M{"$gt": f.AfterID}},
+			bson.M{"time": bson.M{behind: f.AfterTime}},
+			bson.M{"time": f.AfterTime, "_id": bson.M{behind: f.AfterID}},
 		}
 	}
-	order := bson.D{{Key: "time", Value: 1}, {Key: "_id", Value: 1}}
+	order := bson.D{{Key: "time", Value: direction}, {Key: "_id", Value: direction}}
 	page := options.Find().SetSort(order).SetLimit(int64(f.Limit))
 	cursor, err := a.c.Find(ctx, filter, page)
 	if err != nil {

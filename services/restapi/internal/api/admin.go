@@ -107,6 +107,7 @@ type auditInput struct {
 	PageQuery
 	Object string `query:"object" maxLength:"128" doc:"Only what was done to this object, such as session:ID."`
 	Since  string `query:"since" doc:"Only from this time on (RFC 3339)."`
+	Order  string `query:"order" enum:"oldest,newest" default:"oldest" doc:"Which entries come first."`
 }
 
 // AuditEntry is who did what to which object, and how it ended.
@@ -125,7 +126,7 @@ func (a *admin) audit(ctx context.Context, in *auditInput) (*listOutput[AuditEnt
 	if err != nil {
 		return nil, err
 	}
-	filter := store.AuditFilter{Object: in.Object, Limit: in.Limit + 1}
+	filter := store.AuditFilter{Object: in.Object, Newest: in.Order == "newest", Limit: in.Limit + 1}
 	if filter.AfterTime, filter.AfterID, err = auditPosition(after); err != nil {
 		return nil, err
 	}

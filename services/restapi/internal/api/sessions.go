@@ -24,18 +24,33 @@ type Session struct {
 	Region    string               `json:"region" doc:"Empty: anywhere."`
 	Users     int                  `json:"users" doc:"How many users are in it."`
 	Pipeline  *control.PipelineRef `json:"pipeline" doc:"Where its media is, null before the first join."`
+
+	Relocation *Relocation `json:"relocation,omitempty" doc:"While it is moved from another media server."`
+}
+
+// Relocation is the move of a session that goes on.
+type Relocation struct {
+	From  control.MediaServerID `json:"from" doc:"The media server that it leaves."`
+	Since message.Time          `json:"since"`
+	Until message.Time          `json:"until" doc:"When the old media ends in any case."`
 }
 
 // newSession is s as callers see it. A closed session's document still has who was in it at the end and where; both are
 // gone.
 func newSession(s control.Session) Session {
 	if s.State == control.SessionClosed {
-		s.Users, s.Pipeline = nil, nil
+		s.Users, s.Pipeline, s.Relocation = nil, nil, nil
 	}
-	return Session{
+	described := Session{
 		ID: s.ID, State: s.State, CreatedAt: message.Time(s.CreatedAt), Epoch: s.Epoch, Metadata: s.Metadata,
 		MaxUsers: s.MaxUsers, Region: s.Region, Users: len(s.Users), Pipeline: s.Pipeline,
 	}
+	if r := s.Relocation; r != nil {
+		described.Relocation = &Relocation{
+			From: r.From.Server, Since: message.Time(r.Since), Until: message.Time(r.Until),
+		}
+	}
+	return described
 }
 
 // NewSession is what POST /v1/sessions takes.
@@ -95,8 +110,10 @@ func (s *sessions) newSession(ctx context.Context, n NewSession) (message.Create
 
 type listSessionsInput struct {
 	PageQuery
-	State  string `query:"state" enum:"active,closing,closed" doc:"Without it, those that are not closed."`
-	Server string `query:"server" maxLength:"128" doc:"Only those with their pipeline on this media server."`
+	State      string `query:"state" enum:"active,closing,closed" doc:"Without it, those that are not closed."`
+	Server     string `query:"server" maxLength:"128" doc:"Only those with their pipeline on this media server."`
+	Prefix     string `query:"prefix" maxLength:"64" pattern:"^[A-Za-z0-9._~-]*$" doc:"Only ids that begin with this."`
+	Relocating bool   `query:"relocating" doc:"Only those that are being moved to another media server."`
 }
 
 func (s *sessions) list(ctx context.Context, in *listSessionsInput) (*listOutput[Session], error) {
@@ -109,8 +126,8 @@ func (s *sessions) list(ctx context.Context, in *listSessionsInput) (*listOutput
 		states = []control.SessionState{control.SessionState(in.State)}
 	}
 	found, err := s.Store.Sessions.List(ctx, store.SessionFilter{
-		States: states, Server: control.MediaServerID(in.Server), After: control.SessionID(after),
-		Now: s.Now(), Limit: in.Limit + 1,
+		States: states, Server: control.MediaServerID(in.Server), Prefix: in.Prefix, Relocating: in.Relocating,
+		After: control.SessionID(after), Now: s.Now(), Limit: in.Limit + 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
