@@ -61,8 +61,8 @@ func TestSessions_ListThoseThatAreMoved(t *testing.T) {
 func TestAudit_PagesInBothOrders(t *testing.T) {
 	s := open(t)
 	want := []string{"a", "b", "c", "d", "e"}
-	for i, second := range []time.Duration{0, 1, 1, 1, 2} {
-		at := now.Add(second * time.Second)
+	for i, seconds := range []int{0, 1, 1, 1, 2} {
+		at := now.Add(time.Duration(seconds) * time.Second)
 		must(t, s.Audit.Append(t.Context(), control.AuditEntry{ID: want[i], Time: at, Object: "o"}))
 	}
 	for _, newest := range []bool{false, true} {
