@@ -23,6 +23,10 @@ func indexes() map[string][]mongo.IndexModel {
 		}
 		return mongo.IndexModel{Keys: doc}
 	}
+	// few indexes a field that few documents have.
+	few := func(key string) mongo.IndexModel {
+		return mongo.IndexModel{Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetSparse(true)}
+	}
 	// expire deletes a document so long after the time in its field.
 	expire := func(key string, after time.Duration) mongo.IndexModel {
 		return mongo.IndexModel{
@@ -33,6 +37,7 @@ func indexes() map[string][]mongo.IndexModel {
 	return map[string][]mongo.IndexModel{
 		"sessions": {
 			index("state", "_id"), index("pipeline.server"), index("state", "emptySince"), expire("expireAt", 0),
+			few("relocation.from.server"), few("relocation.until"),
 		},
 		"negotiations": {index("session")},
 		"presence":     {index("seenAt"), index("session")},

@@ -41,16 +41,14 @@ func (s *Sessions) DeleteExpired(ctx context.Context, id control.SessionID, now 
 }
 
 // SetPipeline gives a session that is at epoch its next pipeline, under epoch+1. The connections of the pipeline before
-// end with it; the users named lost media by that and are reconnecting.
+// end with it, and so does a relocation to it; the users named lost media by that and are reconnecting.
 func (s *Sessions) SetPipeline(
 	ctx context.Context, id control.SessionID, epoch int64, pipeline control.PipelineRef, reconnecting []control.UserID,
 ) error {
-	set := bson.M{"epoch": epoch + 1, "pipeline": pipeline, "connections": []control.Connection{}}
-	var filters []any
-	if len(reconnecting) > 0 {
-		set["users.$[u].state"] = control.UserReconnecting
-		filters = append(filters, bson.M{"u.id": bson.M{"$in": reconnecting}})
+	set := bson.M{
+		"epoch": epoch + 1, "pipeline": pipeline, "connections": []control.Connection{}, "relocation": nil,
 	}
+	filters := markReconnecting(set, reconnecting)
 	return s.update(ctx, "set the pipeline of", id,
 		bson.M{"state": control.SessionActive, "epoch": epoch}, bson.M{"$set": set}, filters...)
 }
@@ -75,6 +73,12 @@ func (s *Sessions) MarkClosed(ctx context.Context, id control.SessionID, now, ex
 func (s *Sessions) MarkCleared(ctx context.Context, id control.SessionID) error {
 	return s.update(ctx, "clear up after", id, bson.M{"state": control.SessionClosed, "cleared": false},
 		bson.M{"$set": bson.M{"cleared": true}})
+}
+
+// SetRestoring says whether the exchange of a session that is not closed is being made again.
+func (s *Sessions) SetRestoring(ctx context.Context, id control.SessionID, restoring bool) error {
+	return s.update(ctx, "note what happens to the exchange of", id,
+		bson.M{"state": bson.M{"$ne": control.SessionClosed}}, bson.M{"$set": bson.M{"restoring": restoring}})
 }
 
 // update is one guarded update of one session; doing and the id say in an error what was being done. Array filters go

@@ -19,6 +19,7 @@ type SessionSummary struct {
 	EmptyTimeout time.Duration        `bson:"emptyTimeout"`
 	EmptySince   *time.Time           `bson:"emptySince"`
 	Pipeline     *control.PipelineRef `bson:"pipeline"`
+	Relocation   *control.Relocation  `bson:"relocation"`
 	Users        []UserSummary        `bson:"users"`
 	Connections  []ConnectionSummary  `bson:"connections"`
 }
@@ -82,9 +83,9 @@ func (s *Sessions) Stranded(
 		}, options.Find())
 }
 
-// OnServer lists sessions with a pipeline on server.
+// OnServer lists sessions with a pipeline on server: theirs, or the one that they are being moved from.
 func (s *Sessions) OnServer(ctx context.Context, server control.MediaServerID) ([]SessionSummary, error) {
-	return s.summaries(ctx, "list the sessions of a server", bson.M{"pipeline.server": server}, options.Find())
+	return s.summaries(ctx, "list the sessions of a server", hasMediaOn(server), options.Find())
 }
 
 // live lists the ids of sessions whose queues are in use.
@@ -103,8 +104,8 @@ func (s *Sessions) summaries(
 	ctx context.Context, doing string, filter bson.M, o *options.FindOptions,
 ) ([]SessionSummary, error) {
 	o.SetProjection(bson.M{
-		"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "users.id": 1, "users.join": 1,
-		"connections.endpoint": 1,
+		"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "relocation": 1,
+		"users.id": 1, "users.join": 1, "connections.endpoint": 1,
 	})
 	cursor, err := s.c.Find(ctx, filter, o)
 	if err != nil {
