@@ -27,6 +27,9 @@ func indexes() map[string][]mongo.IndexModel {
 	few := func(key string) mongo.IndexModel {
 		return mongo.IndexModel{Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetSparse(true)}
 	}
+	unique := func(key string) mongo.IndexModel {
+		return mongo.IndexModel{Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetUnique(true)}
+	}
 	// expire deletes a document so long after the time in its field.
 	expire := func(key string, after time.Duration) mongo.IndexModel {
 		return mongo.IndexModel{
@@ -44,6 +47,7 @@ func indexes() map[string][]mongo.IndexModel {
 		"idempotency":  {expire("expireAt", 0)},
 		"restapis":     {expire("heartbeatAt", forgetReplica)},
 		"wrappers":     {expire("heartbeatAt", forgetReplica)},
+		"rollouts":     {unique("slot")},
 		"audit":        {index("time", "_id"), index("object", "time", "_id")},
 	}
 }

@@ -51,6 +51,7 @@ type Store struct {
 	Idempotency  *Idempotency
 	Audit        *Audit
 	Leases       *Leases
+	Rollouts     *Rollouts
 }
 
 // CheckURL says what is wrong with the URL of a deployment. It looks nothing up.
@@ -105,6 +106,7 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 		Idempotency:  &Idempotency{c: db.Collection("idempotency")},
 		Audit:        &Audit{c: db.Collection("audit")},
 		Leases:       &Leases{c: db.Collection("leases")},
+		Rollouts:     &Rollouts{c: db.Collection("rollouts")},
 	}, nil
 }
 

@@ -126,6 +126,7 @@ func (c *core) routes(api huma.API) {
 	add(api, "GET /v1/admin/servers/{id}", byKey, "Read a media server", 200, admin.server)
 	add(api, "POST /v1/admin/servers/{id}/drain", byKey, "Empty a media server", 202, admin.drain)
 	add(api, "DELETE /v1/admin/servers/{id}/drain", byKey, "Give a media server work again", 204, admin.undrain)
+	c.rolloutRoutes(api)
 	add(api, "GET /v1/admin/audit", byKey, "Who did what", 200, admin.audit)
 	add(api, "GET /v1/admin/replicas", byKey, "List REST and Wrapper replicas", 200, admin.replicas)
 }
