@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	nouns "github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/control"
@@ -76,8 +76,8 @@ func newServer(
 	ctx context.Context, cfg Config, deps Deps, address string, logger *slog.Logger,
 ) (*server, error) {
 	s := &server{
-		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), metrics: prometheus.NewRegistry(),
-		log: logger.With(logging.KeyServer, cfg.ID),
+		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), log: logger.With(logging.KeyServer, cfg.ID),
+		metrics: health.NewRegistry("mediaserver", cfg.Build.Version()),
 	}
 	var err error
 	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity, Files: cfg.Media.Files}
@@ -85,8 +85,7 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newMediaCollector(s.media.Stats))
+	s.metrics.MustRegister(newMediaCollector(s.media.Stats))
 	s.control = control.New(control.Config{
 		Instance: string(s.instance), Version: cfg.Build.Version(), SessionPeriod: cfg.SessionPeriod,
 	}, s.media, s.metrics, s.log)
@@ -94,6 +93,7 @@ func newServer(
 		if s.fleet, err = newFleet(ctx, cfg, deps, s.registration(address), s.log); err != nil {
 			return nil, errors.Join(err, s.media.Close())
 		}
+		health.WatchDependencies(s.metrics, s.fleet.checks()...)
 	}
 	s.media.OnEvent(s.onEvent)
 	return s, nil

@@ -10,9 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
 	"github.com/orkestro/orkestro/pkg/logging"
@@ -97,13 +94,6 @@ func closeStore(ctx context.Context, s *store.Store, logger *slog.Logger) {
 	if err := s.Close(ctx); err != nil {
 		logger.WarnContext(ctx, "the database did not close cleanly", logging.KeyError, err)
 	}
-}
-
-func newRegistry() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return registry
 }
 
 // defaultID is the host's name and a random part, so that two replicas on a host differ.

@@ -54,7 +54,10 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 	if err != nil {
 		return nil, err
 	}
-	registry := newRegistry()
+	registry := health.NewRegistry("restapi", cfg.Build.Version())
+	health.WatchDependencies(registry,
+		health.Check{Name: "broker", Check: func(context.Context) error { return messages.Ready() }},
+		health.Check{Name: "database", Check: database.Ping})
 	r := &replica{id: cfg.ID, version: cfg.Build.Version(), store: database, broker: messages, log: log}
 	r.mailboxes = mailbox.NewPool(messages,
 		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},

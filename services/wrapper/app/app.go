@@ -13,6 +13,7 @@ import (
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/broker/amqp"
+	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
@@ -42,7 +43,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 		cfg.ID = defaultID()
 	}
 	logger = logger.With(slog.String(logging.KeyReplica, cfg.ID))
-	probes, err := openProbes(ctx, cfg.Listen, logger)
+	probes, err := openProbes(ctx, cfg.Listen, health.NewRegistry("wrapper", cfg.Build.Version()), logger)
 	if err != nil {
 		return err
 	}

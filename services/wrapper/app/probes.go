@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/orkestro/orkestro/pkg/health"
 )
@@ -30,16 +29,16 @@ type probes struct {
 	serving  sync.WaitGroup
 }
 
-func openProbes(ctx context.Context, address string, logger *slog.Logger) (*probes, error) {
+func openProbes(
+	ctx context.Context, address string, registry *prometheus.Registry, logger *slog.Logger,
+) (*probes, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
 	p := &probes{
-		address: listener.Addr().String(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
+		address: listener.Addr().String(), registry: registry, failed: make(chan error, 1),
 	}
-	p.registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.server = &http.Server{
 		Handler:           health.Handler(p.registry, health.Check{Name: "wrapper", Check: p.check}),
 		ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),

@@ -46,6 +46,7 @@ func newWrapper(cfg Config, messages broker.Broker, database *store.Store, logge
 // run works until ctx ends or the probes fail.
 func (w *wrapper) run(ctx context.Context, probes *probes) error {
 	defer w.pool.Close()
+	health.WatchDependencies(probes.registry, w.dependencies()...)
 	queues := w.queues(probes.registry)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -108,11 +109,17 @@ func (w *wrapper) needs(ctx context.Context) error {
 }
 
 func (w *wrapper) checks(queues *watch.Queues) []health.Check {
+	return append(w.dependencies(), []health.Check{
+		{Name: "tasks", Check: func(context.Context) error { return unless(queues.Consuming(), "not subscribed yet") }},
+		{Name: "sessions", Check: func(context.Context) error { return unless(queues.Synced(), "not read yet") }},
+	}...)
+}
+
+// dependencies is what the Wrapper does not have in itself.
+func (w *wrapper) dependencies() []health.Check {
 	return []health.Check{
 		{Name: "broker", Check: func(context.Context) error { return w.broker.Ready() }},
 		{Name: "database", Check: w.store.Ping},
-		{Name: "tasks", Check: func(context.Context) error { return unless(queues.Consuming(), "not subscribed yet") }},
-		{Name: "sessions", Check: func(context.Context) error { return unless(queues.Synced(), "not read yet") }},
 	}
 }
 
