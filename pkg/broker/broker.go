@@ -66,8 +66,8 @@ type Queue struct {
 }
 
 // Topology declares and deletes. All methods are idempotent: deleting what is not there succeeds. Errors: [ErrNotFound]
-// from Bind, [ErrUnavailable], and one that trying again cannot mend for a queue that exists with other settings. Safe
-// for concurrent use.
+// from Bind and BindExchange, [ErrUnavailable], and one that trying again cannot mend for a queue that exists with
+// other settings. Safe for concurrent use.
 type Topology interface {
 	DeclareQueue(ctx context.Context, q Queue) error
 	DeleteQueue(ctx context.Context, name string) error
@@ -75,6 +75,9 @@ type Topology interface {
 	DeclareExchange(ctx context.Context, name string) error
 	DeleteExchange(ctx context.Context, name string) error
 	Bind(ctx context.Context, queue, exchange string) error
+	// BindExchange gives the queues of inner what goes to outer: all of them in one step. A queue that both lead to gets
+	// a message once.
+	BindExchange(ctx context.Context, inner, outer string) error
 }
 
 // Publisher sends, and returns only when the broker has confirmed. Messages of one goroutine keep their order. Safe for
@@ -82,9 +85,9 @@ type Topology interface {
 type Publisher interface {
 	// Send puts m on one queue. Errors: [ErrUnroutable], [ErrFull], [ErrUnavailable], or ctx's.
 	Send(ctx context.Context, queue string, m Message) error
-	// Broadcast puts m on every queue bound to exchange, which may be none. Errors: [ErrNotFound] for an exchange that
-	// does not exist, [ErrFull] if one of the queues is full (the others have the message then), [ErrUnavailable], or
-	// ctx's.
+	// Broadcast puts m on every queue bound to exchange. Errors: [ErrNotFound] for an exchange that does not exist,
+	// [ErrUnroutable] if no queue is bound to it, [ErrFull] if one of the queues is full (the others have the message
+	// then), [ErrUnavailable], or ctx's.
 	Broadcast(ctx context.Context, exchange string, m Message) error
 }
 

@@ -29,11 +29,12 @@ type Session struct {
 	Epoch        int64         `bson:"epoch"`      // how many pipelines there have been
 	Pipeline     *PipelineRef  `bson:"pipeline"`   // nil before the first join
 	Relocation   *Relocation   `bson:"relocation"` // nil unless it is being moved to Pipeline
+	Restoring    bool          `bson:"restoring"`  // its exchange is being made again, with everybody on it
 	Users        []User        `bson:"users"`
-	Leaving      []User        `bson:"-"` // those of users that are being taken out: see User.Leaving
-	Connections  []Connection  `bson:"connections"`
-	Ended        []JoinID      `bson:"ended"`      // joins that ended lately: no request brings one back
-	EmptySince   *time.Time    `bson:"emptySince"` // since when nobody is in it; nil while somebody is
+	Leaving      []User        `bson:"-"`           // those of users that are being taken out: see User.Leaving
+	Connections  []Connection  `bson:"connections"` // while it is being moved also those of the epoch before
+	Ended        []JoinID      `bson:"ended"`       // joins that ended lately: no request brings one back
+	EmptySince   *time.Time    `bson:"emptySince"`  // since when nobody is in it; nil while somebody is
 	ClosedAt     *time.Time    `bson:"closedAt"`
 	CloseReason  string        `bson:"closeReason"`
 	Cleared      bool          `bson:"cleared"`  // what late requests left of its queues was deleted after the end
@@ -47,6 +48,19 @@ type Relocation struct {
 	Epoch int64       `bson:"epoch"` // that of From
 	Since time.Time   `bson:"since"`
 	Until time.Time   `bson:"until"` // when From is released in any case
+}
+
+// PipelineIn is the live pipeline that the session has under an epoch, nil if it has none: while it is being moved it has
+// two.
+func (s *Session) PipelineIn(epoch int64) *PipelineRef {
+	switch {
+	case epoch == s.Epoch:
+		return s.Pipeline
+	case s.Relocation != nil && epoch == s.Relocation.Epoch:
+		return &s.Relocation.From
+	default:
+		return nil
+	}
 }
 
 // User finds a user by id, nil if it is not in the session.

@@ -39,6 +39,9 @@ func SessionQueue(id control.SessionID) broker.Queue {
 // SessionExchange is the name of the fan-out to everybody in one session.
 func SessionExchange(id control.SessionID) string { return "orkestro.session." + string(id) + ".users" }
 
+// SpareExchange is the name of an exchange that is there only while the session exchange is made again.
+func SpareExchange(id control.SessionID) string { return "orkestro.session." + string(id) + ".spare" }
+
 // UserQueue is the queue of the messages for one user. Ids may hold dots, so the parts are joined by a character that
 // no id has.
 func UserQueue(session control.SessionID, user control.UserID) broker.Queue {

@@ -11,10 +11,12 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 )
 
-// channel is a channel of a pool; closed gets the reason when it ends.
+// channel is a channel of a pool; closed gets the reason when it ends, returned what the broker sends back of what was
+// published on it.
 type channel struct {
 	*amqp091.Channel
-	closed chan *amqp091.Error
+	closed   chan *amqp091.Error
+	returned chan amqp091.Return
 }
 
 // pool lends channels of one link, each to one call at a time: when the broker refuses a call it closes the channel,
@@ -92,7 +94,10 @@ func (p *pool) take(ctx context.Context) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := &channel{Channel: opened, closed: opened.NotifyClose(make(chan *amqp091.Error, 1))}
+	ch := &channel{
+		Channel: opened, closed: opened.NotifyClose(make(chan *amqp091.Error, 1)),
+		returned: opened.NotifyReturn(make(chan amqp091.Return, 1)),
+	}
 	if p.prepare != nil {
 		if err := p.prepare(opened); err != nil {
 			_ = opened.Close() // lost for the first reason already

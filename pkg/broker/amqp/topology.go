@@ -50,6 +50,12 @@ func (t *topology) Bind(ctx context.Context, queue, exchange string) error {
 	return wrap(err, "bind to "+exchange+" queue", queue)
 }
 
+// BindExchange implements [broker.Topology] by RabbitMQ's exchange to exchange bindings.
+func (t *topology) BindExchange(ctx context.Context, inner, outer string) error {
+	err := t.pool.do(ctx, func(ch *channel) error { return ch.ExchangeBind(inner, "", outer, false, nil) })
+	return wrap(err, "bind to "+outer+" exchange", inner)
+}
+
 // Inspect implements [broker.Consumer].
 func (t *topology) Inspect(ctx context.Context, queue string) (broker.Info, error) {
 	info, err := lend(ctx, t.pool, func(ch *channel) (broker.Info, error) {

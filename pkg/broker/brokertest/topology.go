@@ -14,6 +14,7 @@ func topologyContract() []contract {
 		{"DeclareWithOtherSettings", checkDeclareWithOtherSettings},
 		{"DeletingWhatIsNotThere", checkDeletingWhatIsNotThere},
 		{"WhatIsNotThere", checkWhatIsNotThere},
+		{"BindExchange", checkBindExchange},
 		{"QueueExpires", checkQueueExpires},
 		{"InspectExchange", checkInspectExchange},
 		{"ReadyUntilClosed", checkReadyUntilClosed},
@@ -61,6 +62,25 @@ func checkWhatIsNotThere(f *fixture) {
 	f.mustBe(err, broker.ErrNotFound)
 	f.mustBe(f.broker.Broadcast(ctx, missing, message("1")), broker.ErrNotFound)
 	f.mustBe(f.broker.Send(ctx, missing, message("1")), broker.ErrUnroutable)
+}
+
+// checkBindExchange has an exchange take nothing until another one, with all its queues, is bound to it.
+func checkBindExchange(f *fixture) {
+	ctx := f.Context()
+	a, b := f.queue(broker.Queue{}), f.queue(broker.Queue{})
+	inner, outer := f.exchange(a, b), f.exchange()
+	f.mustBe(f.broker.Broadcast(ctx, outer, message("1")), broker.ErrUnroutable)
+	f.must(f.other.BindExchange(ctx, inner, outer))
+	f.must(f.other.BindExchange(ctx, inner, outer))
+	f.must(f.broker.Broadcast(ctx, outer, message("2")))
+	f.must(f.broker.Bind(ctx, a, outer)) // two ways to a
+	f.must(f.broker.Broadcast(ctx, outer, message("3")))
+	f.must(f.broker.DeleteExchange(ctx, inner))
+	f.must(f.broker.Broadcast(ctx, outer, message("4")))
+	f.expectContents(a, "2", "3", "4")
+	f.expectContents(b, "2", "3")
+	f.mustBe(f.broker.BindExchange(ctx, inner, outer), broker.ErrNotFound)
+	f.mustBe(f.broker.BindExchange(ctx, outer, inner), broker.ErrNotFound)
 }
 
 func checkQueueExpires(f *fixture) {

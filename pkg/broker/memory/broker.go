@@ -29,6 +29,7 @@ type Broker struct {
 	closed        bool
 	queues        map[string]*queue
 	exchanges     map[string]map[string]bool // exchange -> names of the queues bound to it
+	inner         map[string]map[string]bool // exchange -> names of the exchanges bound to it
 	subscriptions map[*subscription]bool     // those that have not ended
 }
 
@@ -38,6 +39,7 @@ func New(logger *slog.Logger) *Broker {
 		log:           logger.With(logging.KeyComponent, "broker"),
 		queues:        map[string]*queue{},
 		exchanges:     map[string]map[string]bool{},
+		inner:         map[string]map[string]bool{},
 		subscriptions: map[*subscription]bool{},
 	}
 }

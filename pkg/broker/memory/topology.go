@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/logging"
@@ -64,6 +65,10 @@ func (b *Broker) DeleteExchange(ctx context.Context, name string) error {
 		return err
 	}
 	delete(b.exchanges, name)
+	delete(b.inner, name)
+	for _, bound := range b.inner {
+		delete(bound, name)
+	}
 	return nil
 }
 
@@ -81,22 +86,55 @@ func (b *Broker) Bind(ctx context.Context, queue, exchange string) error {
 	return nil
 }
 
-// bound is the queues bound to an exchange.
+// BindExchange implements [broker.Topology].
+func (b *Broker) BindExchange(ctx context.Context, inner, outer string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usableLocked(ctx); err != nil {
+		return err
+	}
+	if b.exchanges[inner] == nil || b.exchanges[outer] == nil {
+		return fmt.Errorf("bind %s to %s: %w", inner, outer, broker.ErrNotFound)
+	}
+	if b.inner[outer] == nil {
+		b.inner[outer] = map[string]bool{}
+	}
+	b.inner[outer][inner] = true
+	return nil
+}
+
+// bound is the queues that an exchange leads to.
 func (b *Broker) bound(ctx context.Context, exchange string) ([]*queue, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if err := b.usableLocked(ctx); err != nil {
 		return nil, err
 	}
-	names, ok := b.exchanges[exchange]
-	if !ok {
+	if b.exchanges[exchange] == nil {
 		return nil, fmt.Errorf("broadcast on %s: %w", exchange, broker.ErrNotFound)
+	}
+	names := map[string]bool{}
+	b.collectLocked(exchange, names, map[string]bool{})
+	if len(names) == 0 {
+		return nil, fmt.Errorf("broadcast on %s: %w", exchange, broker.ErrUnroutable)
 	}
 	queues := make([]*queue, 0, len(names))
 	for name := range names {
 		queues = append(queues, b.queues[name])
 	}
 	return queues, nil
+}
+
+// collectLocked adds the names of the queues that an exchange leads to; seen are the exchanges that were looked at.
+func (b *Broker) collectLocked(exchange string, queues, seen map[string]bool) {
+	if seen[exchange] {
+		return
+	}
+	seen[exchange] = true
+	maps.Copy(queues, b.exchanges[exchange])
+	for inner := range b.inner[exchange] {
+		b.collectLocked(inner, queues, seen)
+	}
 }
 
 // bury puts a message that was given up on the dead-letter queue.

@@ -38,6 +38,11 @@ func (b *Broker) Bind(ctx context.Context, queue, exchange string) error {
 	return b.do("bind "+queue, func() error { return b.Broker.Bind(ctx, queue, exchange) })
 }
 
+// BindExchange implements broker.Topology.
+func (b *Broker) BindExchange(ctx context.Context, inner, outer string) error {
+	return b.do("bind "+inner, func() error { return b.Broker.BindExchange(ctx, inner, outer) })
+}
+
 // Send implements broker.Publisher.
 func (b *Broker) Send(ctx context.Context, queue string, m broker.Message) error {
 	return b.do("send "+m.Type+" to "+queue, func() error { return b.Broker.Send(ctx, queue, m) })

@@ -173,7 +173,7 @@ func (w *wrapper) close(ctx context.Context, id control.SessionID) error {
 	}
 	err := w.broker.Broadcast(ctx, message.SessionExchange(id),
 		userMessage(control.NewID(), message.UserTypeSessionClosed, id, message.SessionClosedData{Reason: "deleted"}))
-	if err != nil {
+	if err != nil && !errors.Is(err, broker.ErrUnroutable) { // nobody is in it
 		return err
 	}
 	now := time.Now()

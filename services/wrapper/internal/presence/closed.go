@@ -25,6 +25,7 @@ func (s *Sweeper) closed(ctx context.Context, now time.Time) error {
 	for _, sess := range sessions {
 		err := errors.Join(
 			s.broker.DeleteExchange(ctx, message.SessionExchange(sess.ID)),
+			s.broker.DeleteExchange(ctx, message.SpareExchange(sess.ID)),
 			s.broker.DeleteQueue(ctx, message.SessionQueue(sess.ID).Name),
 		)
 		readers := false

@@ -76,7 +76,7 @@ func (s *lifecycle) tellClosed(ctx context.Context, r Request, sess *control.Ses
 		return err
 	}
 	err = s.broker.Broadcast(ctx, message.SessionExchange(r.Session), m)
-	if errors.Is(err, broker.ErrNotFound) || errors.Is(err, broker.ErrFull) {
+	if errors.Is(err, broker.ErrNotFound) || errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
 		return nil // whoever has a full queue finds the session closed when it has read it
 	}
 	return brokerError("send "+u.Type, err)

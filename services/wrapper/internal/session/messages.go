@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
@@ -44,7 +43,8 @@ func (s *teller) toUser(ctx context.Context, r Request, user control.UserID, u u
 	}
 }
 
-// toAll sends to everybody in the session. An exchange that is gone, with a node of the broker, is made again.
+// toAll sends to everybody in the session. An exchange that is gone, with a node of the broker, is made again; so is
+// one with nobody on it.
 func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 	m, err := envelope(r, "", u)
 	if err != nil {
@@ -52,52 +52,20 @@ func (s *teller) toAll(ctx context.Context, r Request, u userMessage) error {
 	}
 	exchange := message.SessionExchange(r.Session)
 	err = s.broker.Broadcast(ctx, exchange, m)
-	if errors.Is(err, broker.ErrNotFound) {
+	if errors.Is(err, broker.ErrNotFound) || errors.Is(err, broker.ErrUnroutable) {
 		if err := s.restoreExchange(ctx, r); err != nil {
 			return err
 		}
 		err = s.broker.Broadcast(ctx, exchange, m)
 	}
-	if errors.Is(err, broker.ErrFull) {
+	switch {
+	case errors.Is(err, broker.ErrUnroutable):
+		return nil
+	case errors.Is(err, broker.ErrFull):
 		return s.lostBySome(ctx, r)
+	default:
+		return brokerError("send "+u.Type, err)
 	}
-	return brokerError("send "+u.Type, err)
-}
-
-// restoreExchange makes the exchange of a live session again, and sends each user the state that it may have missed.
-// What is sent to everybody between the making and the last binding does not reach all, so nothing else is done there.
-func (s *teller) restoreExchange(ctx context.Context, r Request) error {
-	sess, err := s.store.Sessions.Get(ctx, r.Session)
-	if err != nil {
-		return err
-	}
-	if sess.State == control.SessionClosed {
-		return errSessionClosed
-	}
-	users := slices.DeleteFunc(slices.Clone(sess.Users), func(u control.User) bool {
-		return u.Protocol != control.ProtocolAPI
-	})
-	for _, user := range users {
-		if err := s.restoreQueue(ctx, r, sess, user.ID); err != nil {
-			return err
-		}
-	}
-	exchange := message.SessionExchange(r.Session)
-	if err := s.broker.DeclareExchange(ctx, exchange); err != nil {
-		return brokerError("declare the session exchange", err)
-	}
-	for _, user := range users {
-		err := s.broker.Bind(ctx, message.UserQueue(r.Session, user.ID).Name, exchange)
-		if err != nil && !errors.Is(err, broker.ErrNotFound) { // it has left since
-			return brokerError("bind a user queue", err)
-		}
-	}
-	for _, user := range users { // again, for what changed meanwhile
-		if err := s.bind(ctx, r, user.ID, sess); err != nil && !errors.Is(err, errUserNotFound) {
-			return err
-		}
-	}
-	return nil
 }
 
 // envelope is u as it travels. User says whom it is for, "" for everybody.

@@ -104,6 +104,14 @@ func (p *stepping) Bind(ctx context.Context, queue, exchange string) error {
 	return p.do(func() error { return p.Broker.Bind(ctx, queue, exchange) })
 }
 
+func (p *stepping) DeclareExchange(ctx context.Context, name string) error {
+	return p.do(func() error { return p.Broker.DeclareExchange(ctx, name) })
+}
+
+func (p *stepping) BindExchange(ctx context.Context, inner, outer string) error {
+	return p.do(func() error { return p.Broker.BindExchange(ctx, inner, outer) })
+}
+
 func (p *stepping) DeleteQueue(ctx context.Context, name string) error {
 	return p.do(func() error { return p.Broker.DeleteQueue(ctx, name) })
 }

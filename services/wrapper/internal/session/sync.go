@@ -48,7 +48,10 @@ func (s *teller) restoreQueue(ctx context.Context, r Request, sess *control.Sess
 // made again with everybody on it: the others would not notice.
 func (s *teller) bind(ctx context.Context, r Request, user control.UserID, told *control.Session) error {
 	queue, exchange := message.UserQueue(r.Session, user).Name, message.SessionExchange(r.Session)
-	err := s.broker.Bind(ctx, queue, exchange)
+	err := broker.ErrNotFound
+	if told == nil || !told.Restoring {
+		err = s.broker.Bind(ctx, queue, exchange)
+	}
 	if errors.Is(err, broker.ErrNotFound) {
 		if err := s.restoreExchange(ctx, r); err != nil {
 			return err
@@ -65,6 +68,9 @@ func (s *teller) bind(ctx context.Context, r Request, user control.UserID, told 
 	if now.User(user) == nil && !slices.ContainsFunc(now.Leaving, func(u control.User) bool { return u.ID == user }) {
 		// It has left since, and its queue was gone before we made it again.
 		return errors.Join(errUserNotFound, brokerError("delete a user queue", s.broker.DeleteQueue(ctx, queue)))
+	}
+	if told == nil && now.Restoring {
+		return s.restoreExchange(ctx, r)
 	}
 	if told != nil {
 		if same, err := sameForUsers(told, now); err != nil || same {

@@ -207,13 +207,11 @@ func (q *Queues) subscribe(ctx context.Context, id control.SessionID) (broker.Su
 	return q.broker.Subscribe(ctx, message.SessionQueue(id).Name, q.options, q.handler)
 }
 
-// restore makes the queue and the exchange of an active session again. One that is closing has just lost them, or the
+// restore makes the queue of an active session again; its exchange waits for who needs it, because it must not take
+// anything before everybody is bound to it. One that is closing has just lost them, or the
 // sweeper makes them; one that is closed ends being followed with the next change of the stream.
 func (q *Queues) restore(ctx context.Context, id control.SessionID) error {
 	if active, err := q.in(ctx, id, control.SessionActive); err != nil || !active {
-		return err
-	}
-	if err := q.broker.DeclareExchange(ctx, message.SessionExchange(id)); err != nil {
 		return err
 	}
 	if err := q.broker.DeclareQueue(ctx, message.SessionQueue(id)); err != nil {
