@@ -66,8 +66,8 @@ func readString(r bsonrw.ValueReader) (string, error) {
 	return r.ReadString()
 }
 
-// attach completes a session that was read: endpoints of the present epoch get the pipeline they are in, so that they
-// can be used, and users that are being taken out are set apart.
+// attach completes a session that was read: endpoints get the live pipeline they are in, so that they can be used, and
+// users that are being taken out are set apart.
 func attach(s *control.Session) {
 	users := s.Users
 	s.Users = make([]control.User, 0, len(users))
@@ -78,12 +78,9 @@ func attach(s *control.Session) {
 			s.Users = append(s.Users, u)
 		}
 	}
-	if s.Pipeline == nil {
-		return
-	}
 	for i := range s.Connections {
-		if s.Connections[i].Epoch == s.Epoch {
-			s.Connections[i].Endpoint.Pipeline = *s.Pipeline
+		if pipeline := s.PipelineIn(s.Connections[i].Epoch); pipeline != nil {
+			s.Connections[i].Endpoint.Pipeline = *pipeline
 		}
 	}
 }

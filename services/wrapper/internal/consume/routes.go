@@ -33,6 +33,7 @@ func routes(s *session.Service) map[string]route {
 		message.TypeSync:             do(s.Sync),
 		message.TypeQueueFull:        do(s.QueueFull),
 		message.TypeRebuild:          do(s.Rebuild),
+		message.TypeRelocate:         do(s.Relocate),
 		message.TypeMediaOffer:       do(s.MediaOffer),
 		message.TypeMediaState:       do(s.MediaState),
 		message.TypeMediaCandidate:   do(s.MediaCandidate),

@@ -54,6 +54,9 @@ func (s *lifecycle) endSession(ctx context.Context, r Request, sess *control.Ses
 	if sess.Pipeline != nil {
 		s.release(ctx, sess.Pipeline.Server, sess.Pipeline.ID)
 	}
+	if sess.Relocation != nil {
+		s.release(ctx, sess.Relocation.From.Server, sess.Relocation.From.ID)
+	}
 	if err := s.store.Negotiations.RemoveSession(ctx, sess.ID); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func (s *endpoints) mediaError(ctx context.Context, l live, err error) error {
 
 // releaseEndpoint frees the endpoint of a connection, if its pipeline is still there.
 func (s *endpoints) releaseEndpoint(ctx context.Context, sess *control.Session, conn control.Connection) {
-	if conn.Endpoint.ID != "" && sess.Pipeline != nil && conn.Epoch == sess.Epoch {
-		s.release(ctx, sess.Pipeline.Server, conn.Endpoint.ID)
+	if pipeline := sess.PipelineIn(conn.Epoch); conn.Endpoint.ID != "" && pipeline != nil {
+		s.release(ctx, pipeline.Server, conn.Endpoint.ID)
 	}
 }

@@ -71,7 +71,10 @@ func (s *connections) MediaState(ctx context.Context, r Request, b message.Media
 	if err != nil || conn == nil || conn.StateSeq != b.Number {
 		return err // an event after this one was faster
 	}
-	return s.tellState(ctx, r, sess, *sess.User(b.User), b)
+	if err := s.tellState(ctx, r, sess, *sess.User(b.User), b); err != nil || b.State != control.ConnectionConnected {
+		return err
+	}
+	return s.hastenRelocation(ctx, sess)
 }
 
 // storedState is what is stored of a state that a media server reports. Closed is for requests to say: the report of it

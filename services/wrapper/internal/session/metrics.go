@@ -7,6 +7,7 @@ type Metrics struct {
 	placements *prometheus.CounterVec
 	rebuilds   prometheus.Counter
 	failures   prometheus.Counter
+	relocation
 }
 
 // NewMetrics registers the counters.
@@ -25,6 +26,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Connections of users that failed (ICE or DTLS).",
 		}),
 	}
+	m.relocation = newRelocation(registry)
 	registry.MustRegister(m.placements, m.rebuilds, m.failures)
 	return m
 }

@@ -118,18 +118,29 @@ func (s *publishing) isLast(ctx context.Context, r Request, b message.PauseStrea
 	return err != nil || now.Updated == told.Updated, nil //nolint:nilerr // a stream that is gone was announced as gone
 }
 
+// setPaused has every endpoint that the user publishes with do it: while the session is being moved there are two.
+// Without one it is applied with the next offer.
 func (s *publishing) setPaused(
 	ctx context.Context, sess *control.Session, user *control.User, stream control.Stream,
 ) error {
-	conn := connectionOf(sess, user, control.Publish)
-	if conn == nil || conn.Endpoint.ID == "" {
-		return nil // it is applied with the next offer
+	for _, conn := range sess.Connections {
+		pipeline := sess.PipelineIn(conn.Epoch)
+		if conn.User != user.ID || conn.Join != user.Join || conn.Kind != control.Publish ||
+			conn.Endpoint.ID == "" || pipeline == nil {
+			continue
+		}
+		media, err := s.fleet.Media(ctx, pipeline.Server)
+		if err != nil {
+			return err
+		}
+		err = media.SetPaused(ctx, conn.Endpoint.ID,
+			mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds, By: stream.PausedBy})
+		if conn.Epoch != sess.Epoch && errors.Is(err, ErrObjectGone) {
+			continue
+		}
+		if err := s.mediaError(ctx, live{sess: sess, user: user, conn: conn, media: media}, err); err != nil {
+			return err
+		}
 	}
-	media, err := s.fleet.Media(ctx, sess.Pipeline.Server)
-	if err != nil {
-		return err
-	}
-	err = media.SetPaused(ctx, conn.Endpoint.ID,
-		mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds, By: stream.PausedBy})
-	return s.mediaError(ctx, live{sess: sess, user: user, conn: *conn, media: media}, err)
+	return nil
 }

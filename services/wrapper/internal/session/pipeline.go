@@ -42,15 +42,25 @@ func (s *pipelines) ensurePipeline(ctx context.Context, r Request, sess *control
 	return s.replacePipeline(ctx, r, sess)
 }
 
-// replacePipeline makes the session's next pipeline, by compare-and-set on the epoch: the loser takes the winner's and
-// releases its own.
+// replacePipeline puts the session's next pipeline in the place of the one before. A move to that one ends with it.
 func (s *pipelines) replacePipeline(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
 	ref, err := s.place(ctx, sess)
 	if err != nil {
-		s.metrics.placements.WithLabelValues(string(control.CodeOf(err))).Inc()
 		return nil, err
 	}
 	err = s.store.Sessions.SetPipeline(ctx, sess.ID, sess.Epoch, ref, connected(sess))
+	now, err := s.placed(ctx, r, sess, ref, err)
+	if err == nil && sess.Relocation != nil {
+		s.release(ctx, sess.Relocation.From.Server, sess.Relocation.From.ID)
+	}
+	return now, err
+}
+
+// placed returns the session with its next pipeline, which ref is or not: err is what the compare-and-set on the epoch
+// said. The loser takes the winner's and releases its own.
+func (s *pipelines) placed(
+	ctx context.Context, r Request, sess *control.Session, ref control.PipelineRef, err error,
+) (*control.Session, error) {
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return nil, err // a redelivery creates the same pipeline, or finds it set
 	}
@@ -70,15 +80,14 @@ func (s *pipelines) replacePipeline(ctx context.Context, r Request, sess *contro
 	return now, readErr
 }
 
-// connected lists the users that lose media with the present pipeline.
+// connected lists the users that lose media when the session has no pipeline any more.
 func connected(sess *control.Session) []control.UserID {
 	var users []control.UserID
 	for _, user := range sess.Users {
-		for _, kind := range []control.ConnectionKind{control.Publish, control.Subscribe} {
-			if c := sess.Connection(user.ID, kind); c != nil && c.Seq > 0 && c.State != control.ConnectionClosed {
-				users = append(users, user.ID)
-				break
-			}
+		if slices.ContainsFunc(sess.Connections, func(c control.Connection) bool {
+			return c.User == user.ID && c.Seq > 0 && c.State != control.ConnectionClosed
+		}) {
+			users = append(users, user.ID)
 		}
 	}
 	return users
@@ -93,9 +102,22 @@ func (s *pipelines) dropPipeline(ctx context.Context, ref control.PipelineRef, w
 	s.release(ctx, ref.Server, ref.ID)
 }
 
-// place chooses a server, reserves the place and makes the pipeline there; a server that cannot is left out.
-func (s *pipelines) place(ctx context.Context, sess *control.Session) (control.PipelineRef, error) {
-	request := placement.Request{Region: sess.Region, Now: time.Now()}
+// place makes a pipeline on a server that is not excluded.
+func (s *pipelines) place(
+	ctx context.Context, sess *control.Session, exclude ...control.MediaServerID,
+) (control.PipelineRef, error) {
+	ref, err := s.tryServers(ctx, sess, exclude)
+	if err != nil {
+		s.metrics.placements.WithLabelValues(string(control.CodeOf(err))).Inc()
+	}
+	return ref, err
+}
+
+// tryServers chooses a server, reserves the place and makes the pipeline there; a server that cannot is left out.
+func (s *pipelines) tryServers(
+	ctx context.Context, sess *control.Session, exclude []control.MediaServerID,
+) (control.PipelineRef, error) {
+	request := placement.Request{Region: sess.Region, Now: time.Now(), Exclude: exclude}
 	if sess.Pipeline != nil {
 		request.Prefer = sess.Pipeline.Server
 	}

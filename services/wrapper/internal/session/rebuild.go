@@ -20,8 +20,11 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	if err != nil || sess.Epoch > b.Epoch+1 {
 		return ignoreFinal(err)
 	}
+	if sess.Relocation != nil && sess.Relocation.Epoch == b.Epoch {
+		return s.lostWhileMoving(ctx, r, sess, b)
+	}
 	if sess.Epoch == b.Epoch {
-		lost, err := s.mayRebuild(ctx, sess, b)
+		lost, err := s.isLost(ctx, sess.Pipeline, b)
 		if err != nil || !lost {
 			return err
 		}
@@ -38,28 +41,39 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
 		return err
 	}
-	return s.resume(ctx, r, sess, b)
+	s.log.Info("session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
+		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch))
+	return s.reconnect(ctx, r, sess, b.Reason)
 }
 
-// mayRebuild reports whether the pipeline that the request is about is lost indeed.
-func (s *lifecycle) mayRebuild(ctx context.Context, sess *control.Session, b message.Rebuild) (bool, error) {
-	if sess.Pipeline == nil || sess.Pipeline.ID != b.Pipeline {
+// isLost reports whether pipeline is the one that the request is about, and lost indeed.
+func (s *lifecycle) isLost(ctx context.Context, pipeline *control.PipelineRef, b message.Rebuild) (bool, error) {
+	if pipeline == nil || pipeline.ID != b.Pipeline {
 		return false, nil
 	}
 	if b.Gone {
 		return true, nil
 	}
 	// The request may be here before the news of the loss: what was last seen of the server does not count.
-	return s.lostByStore(ctx, *sess.Pipeline)
+	return s.lostByStore(ctx, *pipeline)
 }
 
-// resume sends everybody to the new pipeline.
-func (s *lifecycle) resume(ctx context.Context, r Request, sess *control.Session, b message.Rebuild) error {
-	if err := s.tellEpoch(ctx, r, message.UserTypeReconnect, sess.Epoch, b.Reason); err != nil {
+// lostWhileMoving ends a move at once whose old pipeline is lost: the new one is there already.
+func (s *lifecycle) lostWhileMoving(
+	ctx context.Context, r Request, sess *control.Session, b message.Rebuild,
+) error {
+	lost, err := s.isLost(ctx, &sess.Relocation.From, b)
+	if err != nil || !lost {
 		return err
 	}
-	s.log.Info("session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
-		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch))
+	return s.endRelocation(ctx, r, sess)
+}
+
+// reconnect sends everybody to the present pipeline: each is told to offer there, and what it subscribes with is made.
+func (s *lifecycle) reconnect(ctx context.Context, r Request, sess *control.Session, reason string) error {
+	if err := s.tellEpoch(ctx, r, message.UserTypeReconnect, sess.Epoch, reason); err != nil {
+		return err
+	}
 	for _, user := range sess.Users {
 		if !user.Permissions.Subscribe {
 			continue

@@ -63,7 +63,11 @@ func (s *endpoints) finishStop(
 			return err
 		}
 	}
-	s.releaseEndpoint(ctx, sess, conn)
+	for _, c := range sess.Connections { // while the session is being moved it is heard in two pipelines
+		if c.User == user.ID && c.Kind == conn.Kind {
+			s.releaseEndpoint(ctx, sess, c)
+		}
+	}
 	err := s.store.Sessions.ClearStopped(ctx, sess.ID, conn)
 	if errors.Is(err, store.ErrGuard) {
 		return nil // somebody else finished it

@@ -134,12 +134,12 @@ func (s *viewing) EndView(ctx context.Context, r Request, b message.EndView) err
 }
 
 // endView releases the endpoint of a viewer and forgets the viewer then, so that who fails can be repeated. A pipeline
-// of an earlier epoch is gone with all that was in it.
+// that the session does not have any more is gone with all that was in it.
 func (s *viewing) endView(
 	ctx context.Context, sess *control.Session, epoch int64, viewer control.UserID, endpoint string,
 ) error {
-	if sess.Pipeline != nil && sess.Epoch == epoch {
-		media, err := s.fleet.Media(ctx, sess.Pipeline.Server)
+	if pipeline := sess.PipelineIn(epoch); pipeline != nil {
+		media, err := s.fleet.Media(ctx, pipeline.Server)
 		if err == nil {
 			err = media.Release(ctx, endpoint)
 		}
@@ -164,7 +164,7 @@ func (s *viewing) viewState(ctx context.Context, r Request, b message.MediaState
 	if err != nil {
 		return ignoreFinal(err)
 	}
-	if sess.Pipeline == nil || sess.Pipeline.ID != b.Pipeline {
+	if pipeline := sess.PipelineIn(b.Epoch); pipeline == nil || pipeline.ID != b.Pipeline {
 		return nil
 	}
 	return s.endView(ctx, sess, b.Epoch, b.User, b.Endpoint)
