@@ -26,6 +26,9 @@ func (m *meter) measure(now time.Time) control.Load {
 		Pipelines:        stats.Pipelines,
 		Endpoints:        stats.Endpoints,
 		PipelinesCreated: stats.PipelinesCreated,
+
+		ConnectionsConnected: stats.ConnectionsConnected,
+		ConnectionsFailed:    stats.ConnectionsFailed,
 	}
 	if seconds := now.Sub(m.at).Seconds(); m.measured && seconds > 0 {
 		load.CPU = (cpu - m.cpu).Seconds() / seconds

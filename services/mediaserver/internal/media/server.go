@@ -254,11 +254,13 @@ type Stats struct {
 	BytesIn, BytesOut     uint64 // RTP payload and headers, without encryption and UDP
 	PacketsIn, PacketsOut uint64
 	PacketsDropped        uint64 // of those that went out
+	ConnectionsConnected  int64  // WebRTC connections that were made
+	ConnectionsFailed     int64  // that failed
 }
 
 // Stats counts.
 func (s *Server) Stats() Stats {
-	traffic := s.engine.Traffic()
+	traffic, outcomes := s.engine.Traffic(), s.engine.Outcomes()
 	stats := Stats{
 		PipelinesCreated: s.created.Load(),
 		BytesIn:          traffic.BytesIn,
@@ -266,6 +268,9 @@ func (s *Server) Stats() Stats {
 		PacketsIn:        traffic.PacketsIn,
 		PacketsOut:       traffic.PacketsOut,
 		PacketsDropped:   traffic.PacketsDropped,
+
+		ConnectionsConnected: outcomes.Connected,
+		ConnectionsFailed:    outcomes.Failed,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

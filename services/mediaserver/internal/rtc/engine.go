@@ -33,6 +33,8 @@ type Engine struct {
 	rsa     func() (*webrtc.Certificate, error) // made when it is first asked for
 	traffic traffic
 
+	outcomes outcomes
+
 	settings    webrtc.SettingEngine
 	patience    time.Duration // see path
 	shapers     *shapers

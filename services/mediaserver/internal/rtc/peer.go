@@ -63,9 +63,13 @@ func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 		e.shapers.remove(p.shaper)
 		return nil, fmt.Errorf("new peer connection: %w", err)
 	}
-	if h.State != nil {
-		pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) { h.State(connectionState(s)) })
-	}
+	result := &outcome{of: &e.outcomes}
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		result.changed(connectionState(s))
+		if h.State != nil {
+			h.State(connectionState(s))
+		}
+	})
 	if h.ICE != nil {
 		pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) { h.ICE(ICEState(s.String())) })
 	}
