@@ -63,6 +63,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},
 		mailbox.NewCursors([]byte(cfg.TokenSecret)), mailbox.NewMetrics(registry), log)
 	r.requests = request.New(messages, cfg.ID, r.mailboxes.Notice, log)
+	r.requests.Register(registry)
 	r.handler = api.New(api.Deps{
 		Store: database, Broker: messages, Requests: r.requests, Mailboxes: r.mailboxes,
 		Auth: auth.NewAuthenticator(keys, tokens), Tokens: tokens,

@@ -49,6 +49,8 @@ func (m *messages) stream(ctx context.Context, in *streamInput) (*huma.StreamRes
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) { //nolint:contextcheck // hctx carries it
 		defer reader.Close()
+		m.metrics.streams.Inc()
+		defer m.metrics.streams.Dec()
 		r, w := humachi.Unwrap(hctx)
 		s := &eventStream{w: w, control: http.NewResponseController(w), reader: reader}
 		s.begin()

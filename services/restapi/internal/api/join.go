@@ -150,6 +150,8 @@ func (u *users) enter(
 func (u *users) requestJoin(
 	ctx context.Context, id control.SessionID, user control.UserID, join func(present *control.User) message.Join,
 ) (joined message.Joined, err error) {
+	began := time.Now()
+	defer func() { u.metrics.joined(began, err) }()
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
 	present, err := u.present(ctx, id, user)

@@ -59,6 +59,7 @@ func (m *messages) send(ctx context.Context, in *sendInput) (*sendOutput, error)
 	if err != nil {
 		return nil, err
 	}
+	m.metrics.messageSent(in.Body.To)
 	return &sendOutput{Body: Sent{ID: sent.ID}}, nil
 }
 

@@ -8,27 +8,80 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orkestro/orkestro/pkg/control"
 )
 
 // metrics are what an operator sees of the requests of a replica.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	requests     *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
+	joins        *prometheus.CounterVec
+	joinDuration prometheus.Histogram
+	sent         *prometheus.CounterVec
+	polls        prometheus.Gauge
+	streams      prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
-	labels := []string{"route", "method", "status"}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "orkestro_restapi_http_requests_total", Help: "HTTP requests by route, method and class of status.",
-		}, labels),
+			Name: "orkestro_restapi_http_requests_total", Help: "HTTP requests answered, by route, method and status code.",
+		}, []string{"route", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "orkestro_restapi_http_request_duration_seconds", Help: "Time to the end of the answer; polls wait.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
-		}, labels),
+		}, []string{"route", "method"}),
+		joins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "orkestro_restapi_joins_total", Help: "Joins and rejoins, by result: ok or an error code.",
+		}, []string{"result"}),
+		joinDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "orkestro_restapi_join_duration_seconds", Help: "Time to answer a join that succeeded.",
+			Buckets: []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "orkestro_restapi_messages_sent_total",
+			Help: "Application messages that were taken, by whom they are to: all or one user.",
+		}, []string{"to"}),
+		polls: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "orkestro_restapi_polls", Help: "Polls that are being answered, most of them waiting.",
+		}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "orkestro_restapi_event_streams", Help: "Event streams that are open.",
+		}),
 	}
-	registry.MustRegister(m.requests, m.duration)
+	registry.MustRegister(m.requests, m.duration, m.joins, m.joinDuration, m.sent, m.polls, m.streams)
+	m.joins.WithLabelValues(resultOK)
+	for _, to := range []string{toAll, toUser} {
+		m.sent.WithLabelValues(to)
+	}
 	return m
+}
+
+// Values of labels. Those that are used are there from the start, so that a rate can be told from nothing.
+const (
+	resultOK      = "ok"
+	toAll, toUser = "all", "user"
+)
+
+// joined counts a join that began then.
+func (m *metrics) joined(began time.Time, err error) {
+	result := resultOK
+	if err != nil {
+		result = string(control.CodeOf(err))
+	} else {
+		m.joinDuration.Observe(time.Since(began).Seconds())
+	}
+	m.joins.WithLabelValues(result).Inc()
+}
+
+// messageSent counts an application message.
+func (m *metrics) messageSent(to control.UserID) {
+	receiver := toAll
+	if to != "" {
+		receiver = toUser
+	}
+	m.sent.WithLabelValues(receiver).Inc()
 }
 
 // measure counts every request under the pattern of its route, so that ids do not make series.
@@ -37,14 +90,20 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 		begin := time.Now()
 		recorded := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(recorded, r)
-		route := chi.RouteContext(r.Context()).RoutePattern()
-		if route == "" || route == "/*" {
-			route = "none"
-		}
-		class := strconv.Itoa(max(recorded.Status(), http.StatusOK)/100) + "xx"
-		m.requests.WithLabelValues(route, method(r.Method), class).Inc()
-		m.duration.WithLabelValues(route, method(r.Method), class).Observe(time.Since(begin).Seconds())
+		route, method := routeOf(r), method(r.Method)
+		code := strconv.Itoa(max(recorded.Status(), http.StatusOK))
+		m.requests.WithLabelValues(route, method, code).Inc()
+		m.duration.WithLabelValues(route, method).Observe(time.Since(begin).Seconds())
 	})
+}
+
+// routeOf is the pattern of the route that served a request.
+func routeOf(r *http.Request) string {
+	route := chi.RouteContext(r.Context()).RoutePattern()
+	if route == "" || route == "/*" {
+		return "none"
+	}
+	return route
 }
 
 // method keeps made-up methods from making series.

@@ -39,6 +39,8 @@ func (m *messages) poll(ctx context.Context, in *pollInput) (*pollOutput, error)
 	if err != nil {
 		return nil, err
 	}
+	m.metrics.polls.Inc()
+	defer m.metrics.polls.Dec()
 	deadline := time.Now().Add(wait)
 	var batch mailbox.Batch
 	err = m.read(ctx, in.UserPath, in.Ack, func(r *mailbox.Reader) error {

@@ -56,14 +56,15 @@ type Settings struct {
 // core is what all operations share. Its methods are in lookup.go and send.go.
 type core struct {
 	Deps
+	metrics *metrics
 }
 
 // New is the whole HTTP surface of a REST replica.
 func New(d Deps) http.Handler {
 	d.Log = d.Log.With(logging.KeyComponent, "api")
-	c := &core{Deps: d}
+	c := &core{Deps: d, metrics: newMetrics(d.Registry)}
 	mux := chi.NewRouter()
-	mux.Use(newMetrics(d.Registry).measure, c.recoverPanics, boundBody)
+	mux.Use(c.metrics.measure, c.recoverPanics, boundBody)
 	mux.Use(advertise)
 	if len(d.CORSOrigins) > 0 {
 		mux.Use(cors.Handler(corsOptions(d.CORSOrigins)))

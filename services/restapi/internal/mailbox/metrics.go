@@ -11,6 +11,7 @@ type Metrics struct {
 	registry prometheus.Registerer
 	readers  prometheus.Gauge
 	latency  prometheus.Histogram
+	messages prometheus.Counter
 }
 
 // NewMetrics registers them.
@@ -25,8 +26,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help:    "Time from the making of a message to its first delivery to its user.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}),
+		messages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "orkestro_restapi_messages_delivered_total",
+			Help: "Messages given to users for the first time.",
+		}),
 	}
-	registry.MustRegister(m.readers, m.latency)
+	registry.MustRegister(m.readers, m.latency, m.messages)
 	return m
 }
 
@@ -37,4 +42,7 @@ func (m *Metrics) watch(p *Pool) {
 	}, func() float64 { return float64(p.size()) }))
 }
 
-func (m *Metrics) delivered(made time.Time) { m.latency.Observe(time.Since(made).Seconds()) }
+func (m *Metrics) delivered(made time.Time) {
+	m.latency.Observe(time.Since(made).Seconds())
+	m.messages.Inc()
+}

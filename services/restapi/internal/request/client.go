@@ -52,6 +52,7 @@ type Client struct {
 	replica string
 	notice  Notice
 	log     *slog.Logger
+	metrics metrics
 
 	mu         sync.Mutex
 	pending    map[string]chan message.Reply
@@ -62,7 +63,7 @@ type Client struct {
 func New(b broker.Broker, replica string, notice Notice, logger *slog.Logger) *Client {
 	return &Client{
 		broker: b, replica: replica, notice: notice, log: logger.With(logging.KeyComponent, "request"),
-		pending: map[string]chan message.Reply{},
+		metrics: newMetrics(), pending: map[string]chan message.Reply{},
 	}
 }
 
@@ -195,6 +196,7 @@ func (c *Client) Do(ctx context.Context, queue string, r Request) (json.RawMessa
 		}
 		return reply.Result, nil
 	case <-ctx.Done():
+		c.metrics.noReply(ctx, r.Type)
 		return nil, ErrNoReply
 	}
 }
