@@ -63,6 +63,11 @@ func (s *Session) PipelineIn(epoch int64) *PipelineRef {
 	}
 }
 
+// Uses reports whether a pipeline is one of the live ones of the session.
+func (s *Session) Uses(pipeline string) bool {
+	return s.Pipeline != nil && s.Pipeline.ID == pipeline || s.Relocation != nil && s.Relocation.From.ID == pipeline
+}
+
 // User finds a user by id, nil if it is not in the session.
 func (s *Session) User(id UserID) *User {
 	for i := range s.Users {

@@ -35,6 +35,18 @@ type ConnectionSummary struct {
 	Endpoint control.EndpointRef `bson:"endpoint"`
 }
 
+// Pipelines are the live ones of the session: two while it is being moved.
+func (s SessionSummary) Pipelines() []control.PipelineRef {
+	var live []control.PipelineRef
+	if s.Pipeline != nil {
+		live = append(live, *s.Pipeline)
+	}
+	if s.Relocation != nil {
+		live = append(live, s.Relocation.From)
+	}
+	return live
+}
+
 // Has reports whether a user is in the session under join.
 func (s SessionSummary) Has(join control.JoinID) bool {
 	return slices.ContainsFunc(s.Users, func(u UserSummary) bool { return u.Join == join })

@@ -94,6 +94,7 @@ func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues 
 	group.Go(func() { _ = w.store.Sessions.WatchLive(ctx, queues, w.log) })
 	group.Go(func() { monitor.Run(ctx) })
 	group.Go(func() { reconciler.Run(ctx) })
+	group.Go(func() { reconciler.EndRelocations(ctx) })
 	group.Go(func() { sweeper.Run(ctx) })
 	group.Go(func() { w.register(ctx) })
 }

@@ -24,7 +24,9 @@ func (r *Reconciler) endpoints(ctx context.Context, client Server, sessions []st
 	}
 	byPipeline := make(map[string]store.SessionSummary, len(sessions))
 	for _, sess := range sessions {
-		byPipeline[sess.Pipeline.ID] = sess
+		for _, pipeline := range sess.Pipelines() {
+			byPipeline[pipeline.ID] = sess
+		}
 	}
 	maps.DeleteFunc(r.unused, func(_ string, since time.Time) bool { // those that went by themselves
 		return time.Since(since) > 10*settled*r.every

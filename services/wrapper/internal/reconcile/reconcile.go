@@ -208,7 +208,8 @@ func (r *Reconciler) pipelines(ctx context.Context, server control.MediaServer) 
 		has[p.ID] = true
 	}
 	for _, sess := range sessions {
-		if sess.State == control.SessionActive && sess.Pipeline.Instance == server.Instance && !has[sess.Pipeline.ID] {
+		here := sess.Pipeline.Server == server.ID && sess.Pipeline.Instance == server.Instance
+		if here && sess.State == control.SessionActive && !has[sess.Pipeline.ID] {
 			if err := r.ask(ctx, sess, true); err != nil {
 				return err
 			}
@@ -218,15 +219,18 @@ func (r *Reconciler) pipelines(ctx context.Context, server control.MediaServer) 
 		r.views(ctx, server.ID, client, sessions))
 }
 
-// release frees pipelines that no session wants and none will: those of a session that is over, or that has another
-// pipeline under this epoch or a later one. Of an epoch that is still to come it is just being made.
+// release frees pipelines that no session wants and none will: those of a session that is over, or that has others
+// under this epoch or a later one. Of an epoch that is still to come it is just being made.
 func (r *Reconciler) release(
 	ctx context.Context, client Server, there []mediaapi.FleetPipeline, sessions []store.SessionSummary,
 ) error {
 	wanted := make(map[string]bool, len(sessions))
 	for _, sess := range sessions {
-		if sess.State != control.SessionClosed {
-			wanted[sess.Pipeline.ID] = true
+		if sess.State == control.SessionClosed {
+			continue
+		}
+		for _, pipeline := range sess.Pipelines() {
+			wanted[pipeline.ID] = true
 		}
 	}
 	for _, p := range there {
@@ -237,8 +241,7 @@ func (r *Reconciler) release(
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if err == nil && sess.State != control.SessionClosed &&
-			(sess.Epoch < p.Epoch || sess.Pipeline != nil && sess.Pipeline.ID == p.ID) {
+		if err == nil && sess.State != control.SessionClosed && (sess.Epoch < p.Epoch || sess.Uses(p.ID)) {
 			continue
 		}
 		r.log.Info("pipeline that no session wants released", slog.String(logging.KeyPipeline, p.ID),

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"math"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -40,7 +39,7 @@ func (r *Reconciler) negotiations(ctx context.Context) error {
 // negotiation forgets one if it is not wanted.
 func (r *Reconciler) negotiation(ctx context.Context, n control.Negotiation, by *wanted) error {
 	switch {
-	case n.Kind == control.View && (n.Epoch < by.epoch || r.viewLost(n, by.server)):
+	case n.Kind == control.View && (by.servers[n.Epoch] == "" || r.viewLost(n, by.servers[n.Epoch])):
 		return r.store.Negotiations.RemoveView(ctx, n.Session, n.User)
 	case n.Kind != control.View && !by.joins[n.Join]:
 		return r.store.Negotiations.RemoveUser(ctx, n.Session, n.User, n.Join)
@@ -50,15 +49,14 @@ func (r *Reconciler) negotiation(ctx context.Context, n control.Negotiation, by 
 }
 
 // wanted is whose negotiations a session has need of: who is in it, those that are leaving among them, and who watches
-// it in its epoch.
+// one of its live pipelines, which are on these servers, by epoch.
 type wanted struct {
-	joins  map[control.JoinID]bool
-	epoch  int64
-	server control.MediaServerID
+	joins   map[control.JoinID]bool
+	servers map[int64]control.MediaServerID
 }
 
 func (r *Reconciler) wanted(ctx context.Context, id control.SessionID) (*wanted, error) {
-	by := &wanted{joins: map[control.JoinID]bool{}, epoch: math.MaxInt64}
+	by := &wanted{joins: map[control.JoinID]bool{}, servers: map[int64]control.MediaServerID{}}
 	sess, err := r.store.Sessions.Get(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && sess.State == control.SessionClosed {
 		return by, nil
@@ -66,9 +64,11 @@ func (r *Reconciler) wanted(ctx context.Context, id control.SessionID) (*wanted,
 	if err != nil {
 		return nil, err
 	}
-	by.epoch = sess.Epoch
 	if sess.Pipeline != nil {
-		by.server = sess.Pipeline.Server
+		by.servers[sess.Epoch] = sess.Pipeline.Server
+	}
+	if sess.Relocation != nil {
+		by.servers[sess.Relocation.Epoch] = sess.Relocation.From.Server
 	}
 	for _, users := range [][]control.User{sess.Users, sess.Leaving} {
 		for _, user := range users {

@@ -43,7 +43,9 @@ func (r *Reconciler) views(
 	r.viewed[server] = now
 	byPipeline := make(map[string]control.SessionID, len(sessions))
 	for _, sess := range sessions {
-		byPipeline[sess.Pipeline.ID] = sess.ID
+		for _, pipeline := range sess.Pipelines() {
+			byPipeline[pipeline.ID] = sess.ID
+		}
 	}
 	for _, e := range there {
 		seen, session := now.seen[e.ID], byPipeline[e.Pipeline]
