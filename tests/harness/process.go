@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit/freeport"
+	"github.com/orkestro/orkestro/pkg/testkit/freeze"
 )
 
 const (
@@ -83,7 +84,7 @@ func (p *Process) Log() string { return p.logFile }
 func (p *Process) Kill() { _ = p.end(syscall.SIGKILL) }
 
 // Pause stops the process in its tracks (SIGSTOP), as a frozen machine does; Resume has it go on.
-func (p *Process) Pause() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *Process) Pause() error { return freeze.Process(p.cmd.Process.Pid) }
 
 // Resume has a paused process go on.
 func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/orkestro/orkestro/pkg/testkit/freeze"
 )
 
 // server is the program itself: the one in the PATH is a wrapper that insists on another account.
@@ -91,20 +93,9 @@ func (n *Node) Kill() error {
 }
 
 // Pause stops the node without ending it (SIGSTOP), as a machine that hangs: connections stay open and silent. It
-// returns when the last thread has stopped, which takes its time on a busy machine.
+// returns when the last thread has stopped.
 func (n *Node) Pause() error {
-	group := n.process.Process.Pid
-	if err := syscall.Kill(-group, syscall.SIGSTOP); err != nil {
-		return err
-	}
-	deadline := time.Now().Add(pauseTimeout)
-	for running(group) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("rabbit: not stopped within %s", pauseTimeout)
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return nil
+	return freeze.Group(n.process.Process.Pid)
 }
 
 // Resume lets a paused node go on.
