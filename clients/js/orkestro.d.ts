@@ -100,6 +100,17 @@ export interface SessionEvents {
    * null: its owner has paused it, or it is not subscribed to any more, so that nothing more is to come.
    */
   recovered: { streamId: string; ms: number | null };
+  /**
+   * The session is moved to another media server while its media goes on: connections to that are being made under this
+   * epoch, and each received track takes the place of the old one when its media arrives.
+   */
+  relocating: { epoch: number };
+  /**
+   * The move is over, the old connections are closed. gap: for how long received media was away, the longest time of all
+   * tracks in milliseconds, from the last packet of the old server to the first of the new one. A stream whose media is
+   * still on its way is `interrupted` and tells its time by `recovered`.
+   */
+  relocated: { epoch: number; gap: number };
   /** The media server is gone; media comes back by itself. */
   disconnected: { epoch: number; reason: string };
   /** Connections are being made anew under this epoch. */

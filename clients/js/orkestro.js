@@ -16,7 +16,9 @@ const rejoinTime = 15_000; // ms for `joined` to follow a rejoin
 const staleTime = 500; // ms between looks at the session while an epoch is refused that it still has
 const minRenewal = 5_000; // ms between two renewals of the token
 const layerTime = 200; // ms in which wishes for layers become one call
+const relocationTime = 20_000; // ms that connections to the media server before are kept; it is to say when, before that
 const maxTimer = 2 ** 31 - 1; // ms; longer ones fire at once
+const relocating = 'relocating'; // the reason of a new epoch whose session was moved off a media server that lives
 
 /** Joins with what POST .../users returned to your backend; resolves when the session's state is known. */
 export async function join(options) {
@@ -46,6 +48,7 @@ export class Session extends EventTarget {
   #began = performance.now();
   #mediaDue = null; // since when there is something to receive
   #gapSince = null; // when media was lost
+  #relocation = null; // { epoch, gap, timer } while connections to the media server before go on
   #started = Promise.withResolvers?.() ?? withResolvers();
   #rejoined = null;
 
@@ -308,9 +311,9 @@ export class Session extends EventTarget {
       case 'connection-failed':
         return mine && this.#failed(connection, data);
       case 'disconnected':
-        return data.epoch >= this.epoch && this.#mediaLost(data);
+        return data.epoch < this.epoch ? this.#relocated() : this.#mediaLost(data);
       case 'reconnect':
-        return data.epoch > this.epoch && this.#enter(data.epoch);
+        return data.epoch > this.epoch && this.#enter(data.epoch, data.reason);
       case 'ice-servers':
         return this.#useIceServers(data.iceServers);
       case 'quality':
@@ -377,18 +380,49 @@ export class Session extends EventTarget {
     this.#started.resolve();
   }
 
-  // A new pipeline: both connections are made anew.
-  #enter(epoch) {
+  // A new pipeline: both connections are made anew. Unless the one before is gone, they are kept for a while.
+  #enter(epoch, reason = relocating) {
     const first = this.epoch === 0;
+    const keep = !first && !this.mediaDown && reason === relocating;
     this.epoch = epoch;
     this.mediaDown = false;
-    if (!first) this.emit('reconnect', { epoch });
-    this.#restart();
+    this.#restart({ keep });
+    if (this.#publisher.previous || this.#subscriber.previous) this.#relocate(epoch);
+    else if (!first) this.emit('reconnect', { epoch });
   }
 
-  #restart() {
-    this.#publisher.restart();
-    this.#subscriber.restart();
+  #restart({ keep = false } = {}) {
+    this.#endRelocation();
+    this.#publisher.restart({ keep });
+    this.#subscriber.restart({ keep });
+  }
+
+  #relocate(epoch) {
+    if (this.#subscriber.previous) this.#remote.followed();
+    this.#relocation = { epoch, gap: 0, timer: setTimeout(() => this.#relocated(), relocationTime) };
+    this.emit('relocating', { epoch });
+  }
+
+  // The media server before releases its pipeline, or should have.
+  #relocated() {
+    if (!this.#relocation) return;
+    this.#publisher.release();
+    this.#subscriber.release();
+    const { epoch, gap } = this.#relocation;
+    this.#endRelocation();
+    this.emit('relocated', { epoch, gap });
+  }
+
+  #endRelocation() {
+    clearTimeout(this.#relocation?.timer);
+    this.#relocation = null;
+  }
+
+  /** The kept subscribe connection is about to be closed: what it still brings is missing until the new one does. */
+  succeeded() {
+    if (!this.#subscriber.stopped) this.interrupted({ previous: true });
+    const gap = this.#remote.succeeded();
+    if (this.#relocation) this.#relocation.gap = gap;
   }
 
   #failed(connection, data) {
@@ -427,16 +461,16 @@ export class Session extends EventTarget {
     this.#recovered();
   }
 
-  /** What is being received stops: the media server is gone, or the connection is lost or made anew. */
-  interrupted() {
+  /** What is being received stops: the media server is gone, or the connection is lost or made anew, or a kept one ends. */
+  interrupted({ previous = false } = {}) {
     if (this.closed) return;
     for (const { id: user, streams } of this.users.values()) {
-      if (user !== this.userId) streams.forEach((stream) => this.#interrupt(stream));
+      if (user !== this.userId) streams.forEach((stream) => this.#interrupt(stream, previous));
     }
   }
 
-  #interrupt(stream) {
-    const { kinds, last } = this.#remote.flow(stream.id);
+  #interrupt(stream, previous) {
+    const { kinds, last } = this.#remote.flow(stream.id, { previous });
     if (last > -Infinity) this.#interruptions.begin(stream.id, kinds.filter(sentOf(stream)), last);
   }
 
@@ -545,6 +579,7 @@ export class Session extends EventTarget {
     const over = new DOMException('the session is over', 'AbortError');
     this.#over.abort(over);
     clearTimeout(this.#renewal);
+    this.#endRelocation();
     globalThis.removeEventListener?.('pagehide', this.#pageHidden);
     this.#unwatch();
     this.#publisher.reset();

@@ -16,6 +16,7 @@ const maxRepairs = 5; // then only a rejoin can help
  */
 export class Connection {
   pc = null;
+  previous = null; // the peer connection of the epoch before, which goes on until this one carries its media
   #life = new AbortController();
   #timer;
   #repairs = 0;
@@ -37,12 +38,32 @@ export class Connection {
     return this.pc?.connectionState ?? 'closed';
   }
 
-  /** Ends this life: what is under way is dropped, the next offer begins anew. */
-  reset() {
+  /**
+   * Ends this life: what is under way is dropped, the next offer begins anew. keep: a peer connection that works goes on
+   * as it is until release().
+   */
+  reset({ keep = false } = {}) {
     this.#life.abort(new DOMException('a newer epoch', 'AbortError'));
     this.#life = new AbortController();
     this.#repairs = 0;
+    this.release();
+    if (keep && this.state === 'connected') this.#keep();
     this.closePeer();
+  }
+
+  // Nothing mends it any more: the one that follows is being made.
+  #keep() {
+    const { pc } = this;
+    this.pc = null;
+    this.previous = pc;
+    pc.onconnectionstatechange = () => pc === this.previous && this.release();
+  }
+
+  /** Closes the peer connection of the epoch before. */
+  release() {
+    const { previous } = this;
+    this.previous = null;
+    previous?.close();
   }
 
   openPeer() {

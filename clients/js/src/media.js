@@ -1,11 +1,17 @@
 // The streams that are received, each as one MediaStream that stays the same object while connections come and go, so
 // that a <video> keeps its srcObject over a change of media server.
 import { clock } from './interruptions.js';
+import { Succession } from './succession.js';
 
-/** onLive(track, streamId): first media of a track has arrived. */
+/** onTrack(track, streamId, stream): a track is in its stream now; onLive(track, streamId): its first media has arrived. */
 export class RemoteMedia {
   #streams = new Map(); // stream id -> MediaStream
-  #live = new Map(); // track that brings media -> its RTCRtpReceiver
+  #receivers = new Map(); // track -> its RTCRtpReceiver
+  #live = new Set(); // tracks that bring media
+  #succession = new Succession({
+    lastPacket: (track) => lastPacket(this.#receivers.get(track)),
+    onSuccess: (track, old, id) => this.#replace(track, old, id),
+  });
 
   constructor({ onLive, onTrack }) {
     Object.assign(this, { onLive, onTrack });
@@ -16,10 +22,14 @@ export class RemoteMedia {
     return this.#streams.get(id);
   }
 
-  /** Of a stream, the kinds that are being received, and when (see clock) the last packet of them came. */
-  flow(id) {
-    const tracks = (this.#streams.get(id)?.getTracks() ?? []).filter((track) => this.#flows(track));
-    const times = tracks.map((track) => lastPacket(this.#live.get(track)));
+  /**
+   * Of a stream, the kinds that are being received, and when (see clock) the last packet of them came. previous: by the
+   * connection that is being followed by another one, see followed().
+   */
+  flow(id, { previous = false } = {}) {
+    const tracks = (this.#streams.get(id)?.getTracks() ?? [])
+      .filter((track) => this.#flows(track) && this.#succession.concerns(track) === previous);
+    const times = tracks.map((track) => lastPacket(this.#receivers.get(track)));
     return { kinds: tracks.map(({ kind }) => kind), last: Math.max(-Infinity, ...times) };
   }
 
@@ -31,14 +41,46 @@ export class RemoteMedia {
     const { id } = received;
     const stream = this.#streams.get(id) ?? new MediaStream();
     this.#streams.set(id, stream);
+    this.#receivers.set(track, receiver);
     // Those of a closed connection have ended; until now they showed the last picture.
     for (const old of stream.getTracks()) {
       if (old.readyState === 'ended' && old.kind === track.kind) this.#forget(stream, old);
     }
-    stream.addTrack(track);
     received.onremovetrack = ({ track: gone }) => this.#forget(stream, gone);
+    if (!this.#succession.await(track, stream.getTracks(), id)) this.#show(track, id);
+  }
+
+  /** Another connection is to bring what is received now: each track stays until media of the one after it arrives. */
+  followed() {
+    this.#succession.begin([...this.#streams.values()].flatMap((stream) => stream.getTracks()));
+  }
+
+  /**
+   * The connection before is about to be closed: tracks that are still awaited take their places at once. Returns for how
+   * long media of the others was away, the longest time in ms.
+   */
+  succeeded() {
+    return this.#succession.end();
+  }
+
+  remove(id) {
+    const stream = this.#streams.get(id);
+    this.#streams.delete(id);
+    for (const track of stream?.getTracks() ?? []) this.#forget(stream, track);
+    this.#succession.forgetStream(id);
+  }
+
+  // For a moment both are there: an element whose stream has no video at all would show nothing.
+  #replace(track, old, id) {
+    this.#show(track, id);
+    this.#forget(this.#streams.get(id), old);
+  }
+
+  #show(track, id) {
+    const stream = this.#streams.get(id);
+    stream.addTrack(track);
     const live = () => {
-      this.#live.set(track, receiver);
+      this.#live.add(track);
       this.onLive(track, id);
     };
     track.onunmute = live;
@@ -46,14 +88,10 @@ export class RemoteMedia {
     if (!track.muted) live();
   }
 
-  remove(id) {
-    const stream = this.#streams.get(id);
-    this.#streams.delete(id);
-    for (const track of stream?.getTracks() ?? []) this.#forget(stream, track);
-  }
-
   #forget(stream, track) {
     this.#live.delete(track);
+    this.#receivers.delete(track);
+    this.#succession.forget(track);
     stream.removeTrack(track);
   }
 }

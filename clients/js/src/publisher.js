@@ -48,21 +48,21 @@ export class Publisher extends Connection {
   }
 
   async replaceTrack(old, track) {
-    const transceiver = this.#transceivers.get(old);
     for (const stream of this.#streams) {
       if (!stream.getTracks().includes(old)) continue;
       stream.removeTrack(old);
       stream.addTrack(track);
     }
-    if (!transceiver) return;
+    const transceiver = this.#transceivers.get(old);
+    if (transceiver) this.#transceivers.set(track, transceiver);
     this.#transceivers.delete(old);
-    this.#transceivers.set(track, transceiver);
-    await transceiver.sender.replaceTrack(track);
+    const senders = [...sendersOf(this.pc), ...sendersOf(this.previous)].filter((sender) => sender.track === old);
+    await Promise.all(senders.map((sender) => sender.replaceTrack(track)));
   }
 
-  /** A new join or epoch: offers count from 1 again; what was published is published again. */
-  restart() {
-    this.reset();
+  /** A new join or epoch: offers count from 1 again; what was published is published again. keep: see reset(). */
+  restart({ keep } = {}) {
+    this.reset({ keep });
     this.#seq = 0;
     if (this.active) this.#negotiate().catch((error) => this.host.emit('error', error));
   }
@@ -145,6 +145,7 @@ export class Publisher extends Connection {
   }
 
   async #stop(signal) {
+    this.release();
     this.closePeer();
     this.#transceivers.clear();
     await this.host.api.call('DELETE', `${this.host.api.user}/publish`, { signal, attempts: Infinity });
@@ -153,6 +154,9 @@ export class Publisher extends Connection {
   async #applyTracks(pc) {
     const wanted = new Map();
     for (const stream of this.#streams) for (const track of stream.getTracks()) wanted.set(track, stream);
+    for (const sender of sendersOf(this.previous)) {
+      if (sender.track && !wanted.has(sender.track)) await sender.replaceTrack(null);
+    }
     for (const [track, transceiver] of this.#transceivers) {
       if (wanted.has(track)) continue;
       this.#transceivers.delete(track);
@@ -181,3 +185,5 @@ export class Publisher extends Connection {
 }
 
 const layersOf = ({ sender }) => Math.max(sender.getParameters?.().encodings?.length ?? 1, 1);
+
+const sendersOf = (pc) => pc?.getSenders() ?? [];

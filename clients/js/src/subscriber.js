@@ -15,9 +15,9 @@ export class Subscriber extends Connection {
     this.onTrack = onTrack;
   }
 
-  /** A new join or epoch: the server offers by itself, counting from 1 again. */
-  restart() {
-    this.reset();
+  /** A new join or epoch: the server offers by itself, counting from 1 again. keep: see reset(). */
+  restart({ keep } = {}) {
+    this.reset({ keep });
     this.#seq = 0;
   }
 
@@ -48,6 +48,7 @@ export class Subscriber extends Connection {
   /** No more media until request(). */
   async stop() {
     this.stopped = true;
+    this.release();
     this.closePeer();
     await this.host.api.call('DELETE', `${this.host.api.user}/subscribe`, { signal: this.signal });
   }
@@ -78,6 +79,11 @@ export class Subscriber extends Connection {
   closePeer() {
     if (this.pc && !this.stopped) this.host.interrupted(); // while the receivers still know when their last packet came
     super.closePeer();
+  }
+
+  release() {
+    if (this.previous) this.host.succeeded(); // likewise
+    super.release();
   }
 
   async #failed(err, signal) {

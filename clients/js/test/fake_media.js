@@ -84,6 +84,9 @@ export class FakePeerConnection {
   getTransceivers() {
     return this.#transceivers;
   }
+  getSenders() {
+    return this.#transceivers.map(({ sender }) => sender);
+  }
   addTransceiver(track, init) {
     const transceiver = new FakeTransceiver(track, init);
     this.#transceivers.push(transceiver);

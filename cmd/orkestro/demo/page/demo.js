@@ -174,6 +174,8 @@ function follow(current) {
     drawStatus({ media: false });
     drawStats();
   });
+  logged('relocating', ({ epoch }) => `epoch ${epoch}`, drawInfo);
+  logged('relocated', ({ gap }) => `media was away for ${panel.milliseconds(gap)}`, drawStats);
   logged('signalling', ({ state }) => state, ({ state }) => drawStatus({ api: state === 'lost' }));
   logged('warning', ({ what, error }) => `${what}: ${error?.message ?? ''}`);
   logged('error', (err) => err.message, failed);
