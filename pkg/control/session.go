@@ -28,6 +28,7 @@ type Session struct {
 	EmptyTimeout time.Duration `bson:"emptyTimeout"`
 	Epoch        int64         `bson:"epoch"`      // how many pipelines there have been
 	Pipeline     *PipelineRef  `bson:"pipeline"`   // nil before the first join
+	PipelineAt   time.Time     `bson:"pipelineAt"` // when Pipeline was stored
 	Relocation   *Relocation   `bson:"relocation"` // nil unless it is being moved to Pipeline
 	Restoring    bool          `bson:"restoring"`  // its exchange is being made again, with everybody on it
 	Users        []User        `bson:"users"`

@@ -46,7 +46,8 @@ func (s *Sessions) SetPipeline(
 	ctx context.Context, id control.SessionID, epoch int64, pipeline control.PipelineRef, reconnecting []control.UserID,
 ) error {
 	set := bson.M{
-		"epoch": epoch + 1, "pipeline": pipeline, "connections": []control.Connection{}, "relocation": nil,
+		"epoch": epoch + 1, "pipeline": pipeline, "pipelineAt": time.Now().UTC(),
+		"connections": []control.Connection{}, "relocation": nil,
 	}
 	filters := markReconnecting(set, reconnecting)
 	return s.update(ctx, "set the pipeline of", id,

@@ -20,7 +20,9 @@ func (s *Sessions) BeginRelocation(
 		bson.M{
 			"state": control.SessionActive, "epoch": move.Epoch, "pipeline.id": move.From.ID, "relocation": nil,
 		},
-		bson.M{"$set": bson.M{"epoch": move.Epoch + 1, "pipeline": to, "relocation": move}})
+		bson.M{"$set": bson.M{
+			"epoch": move.Epoch + 1, "pipeline": to, "pipelineAt": move.Since, "relocation": move,
+		}})
 }
 
 // HastenRelocation has the relocation from epoch end at until instead, if that is earlier.

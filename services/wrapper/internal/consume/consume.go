@@ -76,19 +76,21 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 	began := time.Now()
 	last := d.Attempts+1 >= c.cfg.MaxAttempts
 	result, err := c.call(ctx, d, last)
-	c.observe(d.Type, err, time.Since(began))
+	c.observe(d, err, began)
 	switch {
 	case err == nil:
 	case broker.IsPermanent(err):
-		c.logFailure(d, err)
+		c.giveUp(d, err)
 	case session.Retryable(err) && (c.outOfReach(d, err) || c.lacks(ctx)):
 		c.log.Debug("request postponed", attributes(d, err)...)
+		c.metrics.postponed.WithLabelValues(c.label(d)).Inc()
 		return broker.Postpone(err)
 	case session.Retryable(err) && !last:
 		c.log.Debug("request failed, trying again", attributes(d, err)...)
+		c.metrics.retried.WithLabelValues(c.label(d)).Inc()
 		return err
 	case session.Retryable(err):
-		c.logFailure(d, err)
+		c.giveUp(d, err)
 	default:
 		c.log.Debug("request refused", attributes(d, err)...)
 	}
@@ -118,16 +120,25 @@ func (c *Consumer) lacks(ctx context.Context) bool {
 	return c.cfg.Needs != nil && c.cfg.Needs(ctx) != nil
 }
 
-// observe counts a delivery; what is not known counts as one type, so that nobody can make up labels.
-func (c *Consumer) observe(kind string, err error, took time.Duration) {
-	if _, known := c.routes[kind]; !known {
-		kind = "unknown"
+// observe counts a try that began then.
+func (c *Consumer) observe(d broker.Delivery, err error, began time.Time) {
+	if d.Attempts == 0 {
+		c.metrics.wait.Observe(began.Sub(d.Time).Seconds())
 	}
-	c.metrics.observe(kind, err, took)
+	c.metrics.observe(c.label(d), err, time.Since(began))
 }
 
-// logFailure is for what an operator finds in the dead-letter queue.
-func (c *Consumer) logFailure(d broker.Delivery, err error) {
+// label is the type of a delivery; what is not known counts as one, so that nobody can make up labels.
+func (c *Consumer) label(d broker.Delivery) string {
+	if _, known := c.routes[d.Type]; !known {
+		return "unknown"
+	}
+	return d.Type
+}
+
+// giveUp says so of what an operator finds in the dead-letter queue.
+func (c *Consumer) giveUp(d broker.Delivery, err error) {
+	c.metrics.dead.WithLabelValues(c.label(d)).Inc()
 	c.log.Error("request given up, see the dead-letter queue", attributes(d, err)...)
 }
 
@@ -146,7 +157,7 @@ func (c *Consumer) call(ctx context.Context, d broker.Delivery, last bool) (any,
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	return handle(ctx, session.Request{
-		ID: d.ID, Session: control.SessionID(d.Session), TraceParent: d.TraceParent, Last: last,
+		ID: d.ID, Made: d.Time, Session: control.SessionID(d.Session), TraceParent: d.TraceParent, Last: last,
 	}, d.Body)
 }
 

@@ -53,7 +53,7 @@ func (s *connections) MediaState(ctx context.Context, r Request, b message.Media
 	if b.Kind == control.View {
 		return (&viewing{s.endpoints}).viewState(ctx, r, b)
 	}
-	_, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
+	before, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil {
 		return err
 	}
@@ -66,6 +66,7 @@ func (s *connections) MediaState(ctx context.Context, r Request, b message.Media
 	}
 	if err == nil {
 		s.logState(ctx, r.Session, b)
+		s.metrics.connected(before, *conn, b.State)
 	}
 	sess, conn, err := s.eventOf(ctx, r, b.EndpointEvent)
 	if err != nil || conn == nil || conn.StateSeq != b.Number {

@@ -49,6 +49,9 @@ func (s *pipelines) replacePipeline(ctx context.Context, r Request, sess *contro
 		return nil, err
 	}
 	err = s.store.Sessions.SetPipeline(ctx, sess.ID, sess.Epoch, ref, connected(sess))
+	if err == nil && sess.Pipeline != nil {
+		s.metrics.rebuilt(r.Made)
+	}
 	now, err := s.placed(ctx, r, sess, ref, err)
 	if err == nil && sess.Relocation != nil {
 		s.release(ctx, sess.Relocation.From.Server, sess.Relocation.From.ID)

@@ -34,9 +34,9 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	}
 	if sess.Epoch == b.Epoch {
 		if sess, err = s.replacePipeline(ctx, r, sess); err != nil {
+			s.metrics.rebuilds.WithLabelValues(string(control.CodeOf(err))).Inc()
 			return s.waitForPlace(r, err)
 		}
-		s.metrics.rebuilds.Inc()
 	}
 	if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
 		return err

@@ -44,6 +44,7 @@ type Config struct {
 // Request is the envelope of what is handled. Last says that it will not be tried again.
 type Request struct {
 	ID          string
+	Made        time.Time // when it was first asked for
 	Session     control.SessionID
 	TraceParent string
 	Last        bool
