@@ -32,6 +32,7 @@ const (
 	KeyQueue     = "queue"
 	KeyDuration  = "duration_ms"
 	KeyError     = "error"
+	KeyRollout   = "rollout_id"
 	// KeyDependency is what a process needs: "broker", "database".
 	KeyDependency = "dependency"
 )

@@ -1,0 +1,239 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+const (
+	// lookEvery is the pause between two looks, lookTimeout bounds one.
+	lookEvery   = time.Second
+	lookTimeout = 10 * time.Second
+	// maxSteps in one look. One step may follow from the one before; no three do.
+	maxSteps = 5
+	// recent is of how many rollouts a new leader tells the audit again what the one before may not have told.
+	recent = 3
+)
+
+// Rollouts is where rollouts are kept: [store.Rollouts].
+type Rollouts interface {
+	Live(ctx context.Context) (control.Rollout, error)
+	Get(ctx context.Context, id control.RolloutID) (control.Rollout, error)
+	List(ctx context.Context, before control.RolloutID, limit int) ([]control.Rollout, error)
+	Step(ctx context.Context, rollout control.Rollout) error
+}
+
+// Servers is where media servers are kept: [store.MediaServers].
+type Servers interface {
+	List(ctx context.Context) ([]control.MediaServer, error)
+	DrainInstance(ctx context.Context, id control.MediaServerID, instance control.InstanceID, d control.Drain) error
+	UndrainBy(ctx context.Context, id control.MediaServerID, by string) error
+}
+
+// Audit is where the steps of a rollout are entered: [store.Audit].
+type Audit interface {
+	Append(ctx context.Context, entry control.AuditEntry) error
+}
+
+// Leader leads the rollout that is live, if there is one. Two leaders at a time do no harm: every step is guarded by the
+// revision that it was decided on, and the drains follow from the steps. One goroutine runs it.
+type Leader struct {
+	wrapper  string
+	rollouts Rollouts
+	servers  Servers
+	audit    Audit
+	log      *slog.Logger
+
+	told map[control.RolloutID]int // number of the last event that is in the audit
+}
+
+// New makes the leader of a Wrapper.
+func New(wrapper string, rollouts Rollouts, servers Servers, audit Audit, logger *slog.Logger) *Leader {
+	return &Leader{
+		wrapper: wrapper, rollouts: rollouts, servers: servers, audit: audit,
+		log: logger.With(slog.String(logging.KeyComponent, "rollout")),
+	}
+}
+
+// Run leads until ctx ends.
+func (l *Leader) Run(ctx context.Context) {
+	l.told = nil
+	outage := store.NewOutage(l.log)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		err := l.Look(ctx, time.Now())
+		if ctx.Err() != nil {
+			return
+		}
+		outage.Note(err)
+		if err != nil && control.CodeOf(err) != control.CodeUnavailable {
+			l.log.Warn("rollout not led, trying again", slog.Any(logging.KeyError, err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Look takes the live rollout as far as it goes now, and sees to it that those servers are drained that should be.
+func (l *Leader) Look(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := l.tellRecent(ctx); err != nil {
+		return err
+	}
+	servers, err := l.servers.List(ctx)
+	if err != nil {
+		return err
+	}
+	rollouts, err := l.concerned(ctx, servers)
+	if err != nil {
+		return err
+	}
+	for id, r := range rollouts {
+		if !r.State.Live() {
+			continue
+		}
+		if rollouts[id], err = l.advance(ctx, r, servers, now); errors.Is(err, store.ErrGuard) {
+			return nil // somebody else was first: the next look sees what came of it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return l.carryOut(ctx, Orders(rollouts, servers))
+}
+
+// concerned is the live rollout and those that servers are drained for.
+func (l *Leader) concerned(
+	ctx context.Context, servers []control.MediaServer,
+) (map[control.RolloutID]control.Rollout, error) {
+	rollouts := map[control.RolloutID]control.Rollout{}
+	live, err := l.rollouts.Live(ctx)
+	if err == nil {
+		rollouts[live.ID] = live
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	for _, s := range servers {
+		id := drainedFor(s)
+		if _, known := rollouts[id]; known || id == "" {
+			continue
+		}
+		r, err := l.rollouts.Get(ctx, id)
+		if err == nil {
+			rollouts[id] = r
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return rollouts, nil
+}
+
+// advance decides and writes until nothing changes any more, and tells the audit.
+func (l *Leader) advance(
+	ctx context.Context, r control.Rollout, servers []control.MediaServer, now time.Time,
+) (control.Rollout, error) {
+	for range maxSteps {
+		if err := l.tell(ctx, r); err != nil {
+			return r, err
+		}
+		next, changed := Decide(r, servers, now)
+		if !changed {
+			break
+		}
+		if err := l.rollouts.Step(ctx, next); err != nil {
+			return r, err
+		}
+		l.say(r, next)
+		next.Revision++
+		r = next
+	}
+	return r, nil
+}
+
+// say logs what an operator wants to know of a step.
+func (l *Leader) say(before, after control.Rollout) {
+	id := slog.String(logging.KeyRollout, string(after.ID))
+	known := 0
+	if n := len(before.Events); n > 0 {
+		known = before.Events[n-1].Number
+	}
+	for _, e := range after.Events {
+		if e.Number > known {
+			l.log.Info(e.Text, id, slog.String("action", e.Action))
+		}
+	}
+	if after.State == control.RolloutRunning && after.Reason != "" && after.Reason != before.Reason {
+		l.log.Info("rollout waits", id, slog.String("reason", after.Reason))
+	}
+}
+
+// tellRecent tells the audit what earlier leaders may not have lived to tell.
+func (l *Leader) tellRecent(ctx context.Context) error {
+	if l.told != nil {
+		return nil
+	}
+	list, err := l.rollouts.List(ctx, "", recent)
+	if err != nil {
+		return err
+	}
+	l.told = map[control.RolloutID]int{}
+	for _, r := range list {
+		if err := l.tell(ctx, r); err != nil {
+			l.told = nil
+			return err
+		}
+	}
+	return nil
+}
+
+// tell enters into the audit what it has not been told of. The same event twice is one entry.
+func (l *Leader) tell(ctx context.Context, r control.Rollout) error {
+	for _, e := range r.Events {
+		if e.Number <= l.told[r.ID] {
+			continue
+		}
+		err := l.audit.Append(ctx, control.AuditEntry{
+			ID: control.DeriveID(string(r.ID), fmt.Sprintf("event/%d", e.Number)), Time: e.At,
+			Actor: "wrapper:" + l.wrapper, Action: e.Action, Object: "rollout:" + string(r.ID), Reason: e.Text, Result: "ok",
+		})
+		if err != nil {
+			return fmt.Errorf("enter a step of rollout %s into the audit: %w", r.ID, err)
+		}
+		l.told[r.ID] = e.Number
+	}
+	return nil
+}
+
+// carryOut drains and undrains. A lost guard means that the server has moved on.
+func (l *Leader) carryOut(ctx context.Context, orders []Order) error {
+	var errs []error
+	for _, o := range orders {
+		server, by := slog.String(logging.KeyServer, string(o.Server)), slog.String("by", o.By)
+		var err error
+		if o.Drain != nil {
+			err = l.servers.DrainInstance(ctx, o.Server, o.Instance, *o.Drain)
+		} else {
+			err = l.servers.UndrainBy(ctx, o.Server, o.By)
+		}
+		if err == nil {
+			l.log.Info(o.action(), server, by)
+			err = l.audit.Append(ctx, o.entry())
+		}
+		if err != nil && !errors.Is(err, store.ErrGuard) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

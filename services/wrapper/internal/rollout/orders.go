@@ -1,0 +1,109 @@
+package rollout
+
+import (
+	"strings"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+)
+
+// byPrefix begins the By of drains that belong to a rollout; its id follows.
+const byPrefix = "rollout:"
+
+// By is who drains the servers of a rollout.
+func By(id control.RolloutID) string { return byPrefix + string(id) }
+
+// drainedFor is the rollout that a server is drained for, "" for none.
+func drainedFor(s control.MediaServer) control.RolloutID {
+	if s.Drain == nil {
+		return ""
+	}
+	id, ours := strings.CutPrefix(s.Drain.By, byPrefix)
+	if !ours {
+		return ""
+	}
+	return control.RolloutID(id)
+}
+
+// Order is one thing to be done to a server: to drain this instance of it, or, without Drain, to end the drain that By
+// has begun.
+type Order struct {
+	Server   control.MediaServerID
+	Instance control.InstanceID
+	Drain    *control.Drain
+	By       string
+}
+
+// action names what is done, as the audit does.
+func (o Order) action() string {
+	if o.Drain == nil {
+		return "server.undrain"
+	}
+	return "server.drain"
+}
+
+// entry tells of an order that was carried out.
+func (o Order) entry() control.AuditEntry {
+	entry := control.AuditEntry{
+		ID: control.NewID(), Time: time.Now().UTC(), Actor: o.By, Action: o.action(),
+		Object: "server:" + string(o.Server), Result: "ok",
+	}
+	if o.Drain != nil {
+		entry.Reason = "sessions left are relocated at " + o.Drain.Deadline.UTC().Format(time.RFC3339)
+	}
+	return entry
+}
+
+// Orders is what is to be done to the servers so that those are drained that the rollouts say, and no others: a leader
+// that has been overtaken, or has died, may have left some. Rollouts that are not named are left alone.
+func Orders(rollouts map[control.RolloutID]control.Rollout, servers []control.MediaServer) []Order {
+	var orders []Order
+	for _, s := range servers {
+		if r, known := rollouts[drainedFor(s)]; known && !holds(r, s) {
+			orders = append(orders, Order{Server: s.ID, Instance: s.Instance, By: s.Drain.By})
+		}
+	}
+	for _, r := range rollouts {
+		for _, s := range servers {
+			if wants(r, s) {
+				orders = append(orders, Order{Server: s.ID, Instance: s.Instance, By: By(r.ID), Drain: &control.Drain{
+					Since: r.Share.Since, Deadline: r.Share.Until, Then: control.DrainRelocate, By: By(r.ID),
+				}})
+			}
+		}
+	}
+	return orders
+}
+
+// holds reports whether a server that is drained for r stays so. One that is empty stays empty unless the rollout is
+// aborted: it is about to be restarted, or has another one in its place.
+func holds(r control.Rollout, s control.MediaServer) bool {
+	if s.Version == r.To || r.State == control.RolloutAborted {
+		return false
+	}
+	return s.Availability == control.AvailabilityDrained || draining(r, s)
+}
+
+// wants reports whether r has a server drained that is not, or not by the right time.
+func wants(r control.Rollout, s control.MediaServer) bool {
+	if !draining(r, s) || s.Version == r.To || s.Status == control.StatusDown {
+		return false
+	}
+	switch s.Availability {
+	case control.AvailabilityActive:
+		return true
+	case control.AvailabilityDraining:
+		return drainedFor(s) == r.ID && !s.Drain.Deadline.Equal(r.Share.Until)
+	case control.AvailabilityDrained:
+		return false
+	default:
+		return false
+	}
+}
+
+// draining reports whether a rollout that goes on has a server in its share that nothing has replaced yet.
+func draining(r control.Rollout, s control.MediaServer) bool {
+	goesOn := r.State == control.RolloutRunning || r.State == control.RolloutPaused
+	e := r.Share.Find(s.ID)
+	return goesOn && e != nil && e.State != control.RolloutServerReplaced
+}
