@@ -36,7 +36,7 @@ func TestDev_KilledMediaServerComesBack(t *testing.T) {
 	api, stop := startDev(t, devDefaults())
 	defer stop()
 	if status, page := do(t, http.MethodGet, api+"/admin"); status != http.StatusOK ||
-		!strings.Contains(page, `id="dev-servers"`) || !strings.Contains(page, `id="tables"`) {
+		!strings.Contains(page, `id="dev-servers"`) || !strings.Contains(page, `id="views"`) {
 		t.Errorf("the operator's page: %d %s", status, page)
 	}
 	client := operator.New(api, "devkey")

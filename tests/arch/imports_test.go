@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"pkg/logging":   {},
 	"pkg/health":    {},
 	"pkg/buildinfo": {},
+	"pkg/csp":       {},
 }
 
 // testCode is where code for tests lives outside of _test.go files.
