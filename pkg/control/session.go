@@ -51,8 +51,8 @@ type Relocation struct {
 	Until time.Time   `bson:"until"` // when From is released in any case
 }
 
-// PipelineIn is the live pipeline that the session has under an epoch, nil if it has none: while it is being moved it has
-// two.
+// PipelineIn is the live pipeline that the session has under an epoch, nil if it has none. While it is being moved it
+// has two.
 func (s *Session) PipelineIn(epoch int64) *PipelineRef {
 	switch {
 	case epoch == s.Epoch:

@@ -107,10 +107,12 @@ type Answered struct {
 	SDP   string `json:"sdp"`
 }
 
-// Unpublish stops publishing; offers up to seq UpTo, even if they are handled later, are void.
+// Unpublish stops publishing; offers up to seq UpTo of Epoch, even if they are handled later, are void. 0 is whatever
+// epoch the session is at.
 type Unpublish struct {
 	Presence
-	UpTo int64 `json:"upTo"`
+	Epoch int64 `json:"epoch,omitempty"`
+	UpTo  int64 `json:"upTo"`
 }
 
 // SubscribeAnswer is the answer to the server's offer Seq.

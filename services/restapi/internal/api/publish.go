@@ -157,6 +157,6 @@ func (c *connections) unpublish(ctx context.Context, in *UserPath) (*struct{}, e
 		return nil, err
 	}
 	return nil, c.send(ctx, newRequest(ctx, message.TypeUnpublish, in.Session, in.User, message.Unpublish{
-		Presence: presence(user), UpTo: negotiation.Accepted,
+		Presence: presence(user), Epoch: negotiation.Epoch, UpTo: negotiation.Accepted,
 	}))
 }

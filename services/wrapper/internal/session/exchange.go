@@ -28,6 +28,9 @@ func (s *teller) restoreExchange(ctx context.Context, r Request) error {
 			users = append(users, user.ID)
 		}
 	}
+	if len(users) == 0 {
+		return brokerError("declare the session exchange", s.broker.DeclareExchange(ctx, message.SessionExchange(r.Session)))
+	}
 	for _, user := range users {
 		if err := s.restoreQueue(ctx, r, sess, user); err != nil {
 			return err
@@ -63,9 +66,6 @@ func (s *teller) setRestoring(ctx context.Context, sess *control.Session, restor
 // of the users would do; the sweeper deletes it with the session.
 func (s *teller) replaceExchange(ctx context.Context, session control.SessionID, users []control.UserID) error {
 	exchange, spare := message.SessionExchange(session), message.SpareExchange(session)
-	if len(users) == 0 {
-		return s.broker.DeclareExchange(ctx, exchange)
-	}
 	if err := s.broker.DeclareExchange(ctx, spare); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type play struct {
 
 // plays has at least one for every type of message.
 func plays() []play {
-	return []play{
+	return append(relocationPlays(), []play{
 		{name: "create", letter: always(created), next: []letter{joins("a", "a1", "")}},
 		{name: "join first", given: given(created), letter: always(joins("a", "a1", "")), next: []letter{leaves("a", "a1")}},
 		{
@@ -98,7 +98,7 @@ func plays() []play {
 		{name: "media connected", given: call, letter: changes(1, control.ConnectionConnected), next: []letter{leaves("b", "b1")}},
 		{name: "media failed", given: call, letter: changes(1, control.ConnectionFailed)},
 		{name: "media failed too often", given: failedOnce, letter: changes(2, control.ConnectionFailed)},
-	}
+	}...)
 }
 
 func always(l letter) func(*stage) letter { return func(*stage) letter { return l } }

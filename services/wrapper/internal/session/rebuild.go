@@ -20,11 +20,9 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	if err != nil || sess.Epoch > b.Epoch+1 {
 		return ignoreFinal(err)
 	}
-	if sess.Relocation != nil && sess.Relocation.Epoch == b.Epoch {
-		return s.lostWhileMoving(ctx, r, sess, b)
-	}
-	if sess.Epoch == b.Epoch {
-		lost, err := s.isLost(ctx, sess.Pipeline, b)
+	moving := sess.Relocation != nil && sess.Relocation.Epoch == b.Epoch // off the lost one: the next is there already
+	if moving || sess.Epoch == b.Epoch {
+		lost, err := s.isLost(ctx, sess.PipelineIn(b.Epoch), b)
 		if err != nil || !lost {
 			return err
 		}
@@ -32,11 +30,14 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	if err := s.tellEpoch(ctx, r, message.UserTypeDisconnected, b.Epoch, b.Reason); err != nil {
 		return err
 	}
-	if sess.Epoch == b.Epoch {
-		if sess, err = s.replacePipeline(ctx, r, sess); err != nil {
-			s.metrics.rebuilds.WithLabelValues(string(control.CodeOf(err))).Inc()
-			return s.waitForPlace(r, err)
-		}
+	switch {
+	case moving:
+		err = s.endRelocation(ctx, r, sess)
+	case sess.Epoch == b.Epoch:
+		sess, err = s.replaceLost(ctx, r, sess)
+	}
+	if err != nil || sess == nil {
+		return err
 	}
 	if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
 		return err
@@ -44,6 +45,16 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	s.log.Info("session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch))
 	return s.reconnect(ctx, r, sess, b.Reason)
+}
+
+// replaceLost is replacePipeline. nil without an error: there is no place, and it is asked again.
+func (s *lifecycle) replaceLost(ctx context.Context, r Request, sess *control.Session) (*control.Session, error) {
+	sess, err := s.replacePipeline(ctx, r, sess)
+	if err != nil {
+		s.metrics.rebuilds.WithLabelValues(string(control.CodeOf(err))).Inc()
+		return nil, s.waitForPlace(r, err)
+	}
+	return sess, nil
 }
 
 // isLost reports whether pipeline is the one that the request is about, and lost indeed.
@@ -56,17 +67,6 @@ func (s *lifecycle) isLost(ctx context.Context, pipeline *control.PipelineRef, b
 	}
 	// The request may be here before the news of the loss: what was last seen of the server does not count.
 	return s.lostByStore(ctx, *pipeline)
-}
-
-// lostWhileMoving ends a move at once whose old pipeline is lost: the new one is there already.
-func (s *lifecycle) lostWhileMoving(
-	ctx context.Context, r Request, sess *control.Session, b message.Rebuild,
-) error {
-	lost, err := s.isLost(ctx, &sess.Relocation.From, b)
-	if err != nil || !lost {
-		return err
-	}
-	return s.endRelocation(ctx, r, sess)
 }
 
 // reconnect sends everybody to the present pipeline: each is told to offer there, and what it subscribes with is made.

@@ -237,7 +237,7 @@ func plain(tb testing.TB, value any) map[string]any {
 
 var times = []string{
 	"time", "createdAt", "joinedAt", "changedAt", "updatedAt", "closedAt", "expireAt", "emptySince", "seenAt",
-	"heartbeatAt", "CreatedAt", "JoinedAt", "EmptySince", "startedAt",
+	"heartbeatAt", "CreatedAt", "JoinedAt", "EmptySince", "startedAt", "since", "until", "pipelineAt",
 }
 
 // counters tell how often something was written, not what is there.

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -114,7 +115,8 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 }
 
 // mend does what the slow loops of packages presence and reconcile do: what was made for a user that had gone is removed,
-// endpoints that no connection and no viewer has, and viewers whose endpoint is gone.
+// endpoints that no connection and no viewer has, viewers whose endpoint is gone, and pipelines that the session has
+// left.
 func (s *stage) mend() {
 	s.tb.Helper()
 	sess, users, endpoints := s.session(), bson.A{}, map[string]bool{}
@@ -139,6 +141,9 @@ func (s *stage) mend() {
 		must(s.tb, err)
 	}
 	for _, m := range s.fleet.byID {
+		maps.DeleteFunc(m.pipelines, func(id, key string) bool {
+			return !sess.Uses(id) && key <= fmt.Sprintf("%s/%d", sid, sess.Epoch)
+		})
 		maps.DeleteFunc(m.endpoints, func(id string, _ *endpoint) bool { return !endpoints[id] })
 	}
 }

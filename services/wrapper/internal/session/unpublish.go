@@ -18,24 +18,33 @@ func (s *publishing) Unpublish(ctx context.Context, r Request, b message.Unpubli
 		if err != nil {
 			return err
 		}
-		conn := connectionOf(sess, user, control.Publish)
+		conn, upTo := connectionOf(sess, user, control.Publish), voidIn(sess.Epoch, b)
 		switch {
-		case conn == nil && b.UpTo == 0:
+		case conn == nil && upTo == 0 && len(user.Streams) == 0:
 			return nil
 		case conn == nil:
-			err = s.voidOffers(ctx, sess, user, b.UpTo)
-		case conn.Seq > b.UpTo:
+			err = s.voidOffers(ctx, sess, user, upTo)
+		case conn.Seq > upTo:
 			return nil
-		case conn.State == control.ConnectionClosed && conn.Seq == b.UpTo:
+		case conn.State == control.ConnectionClosed && conn.Seq == upTo:
 			return s.finishStop(ctx, r, sess, *user, *conn)
 		default:
-			err = s.stop(ctx, sess, *conn, b.UpTo)
+			err = s.stop(ctx, sess, *conn, upTo)
 		}
 		if err != nil && !errors.Is(err, store.ErrGuard) {
 			return err
 		}
 	}
 	return errBusy
+}
+
+// voidIn is up to which seq the offers of an epoch are void. The user may have been told of a new epoch since, or not
+// know of it yet: what it offers there begins at 1.
+func voidIn(epoch int64, b message.Unpublish) int64 {
+	if b.Epoch != 0 && b.Epoch != epoch {
+		return 0
+	}
+	return b.UpTo
 }
 
 // voidOffers enters a closed connection, so that offers up to upTo that come later find themselves void.
