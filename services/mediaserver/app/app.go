@@ -85,7 +85,8 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.MustRegister(newMediaCollector(s.media.Stats))
+	s.metrics.MustRegister(newMediaCollector(s.media.Stats, cfg.Capacity))
+	s.media.Observe(newObserver(s.metrics))
 	s.control = control.New(control.Config{
 		Instance: string(s.instance), Version: cfg.Build.Version(), SessionPeriod: cfg.SessionPeriod,
 	}, s.media, s.metrics, s.log)
@@ -94,6 +95,7 @@ func newServer(
 			return nil, errors.Join(err, s.media.Close())
 		}
 		health.WatchDependencies(s.metrics, s.fleet.checks()...)
+		watchEvents(s.metrics, s.fleet.events.Waiting)
 	}
 	s.media.OnEvent(s.onEvent)
 	return s, nil

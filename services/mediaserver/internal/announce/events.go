@@ -70,6 +70,16 @@ func NewEvents(sender Sender, logger *slog.Logger) *Events {
 	return e
 }
 
+// Waiting is how many events are not sent yet.
+func (e *Events) Waiting() (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, b := range e.backlogs {
+		n += len(b.messages)
+	}
+	return n
+}
+
 // OnEvent takes an event of the media server. It does not block, and ignores what is not of the fleet.
 func (e *Events) OnEvent(event media.Event) {
 	pipeline := pipelineOf(event.Object)

@@ -95,6 +95,9 @@ func (s *Server) Close() error {
 // more, not even a goodbye. Only Close may follow.
 func (s *Server) Disconnect() { _ = s.engine.Close() }
 
+// Observe sets the one observer of connections. Set it before the first object is made.
+func (s *Server) Observe(o rtc.Observer) { s.engine.Observe(o) }
+
 // UDPPort is the port that carries all media.
 func (s *Server) UDPPort() int { return s.engine.UDPPort() }
 
@@ -254,8 +257,13 @@ type Stats struct {
 	BytesIn, BytesOut     uint64 // RTP payload and headers, without encryption and UDP
 	PacketsIn, PacketsOut uint64
 	PacketsDropped        uint64 // of those that went out
-	ConnectionsConnected  int64  // WebRTC connections that were made
-	ConnectionsFailed     int64  // that failed
+	PacketsResent         uint64 // likewise: their receivers missed them
+	Keyframes             uint64 // that were asked for of publishers
+	LayerSwitches         uint64 // of subscribers
+	SpeakerChanges        uint64
+	Connections           map[control.ConnectionState]int64 // WebRTC connections that are there
+	ConnectionsConnected  int64                             // that were made
+	ConnectionsFailed     int64                             // that failed
 }
 
 // Stats counts.
@@ -268,7 +276,12 @@ func (s *Server) Stats() Stats {
 		PacketsIn:        traffic.PacketsIn,
 		PacketsOut:       traffic.PacketsOut,
 		PacketsDropped:   traffic.PacketsDropped,
+		PacketsResent:    traffic.PacketsResent,
+		Keyframes:        traffic.Keyframes,
+		LayerSwitches:    traffic.LayerSwitches,
+		SpeakerChanges:   s.speakers.changes.Load(),
 
+		Connections:          outcomes.Present,
 		ConnectionsConnected: outcomes.Connected,
 		ConnectionsFailed:    outcomes.Failed,
 	}

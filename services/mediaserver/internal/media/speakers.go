@@ -3,6 +3,7 @@ package media
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -14,6 +15,8 @@ import (
 type speakers struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	changes atomic.Uint64
 
 	mu        sync.Mutex
 	pipelines map[*Pipeline]*listening
@@ -42,7 +45,9 @@ func (s *speakers) run(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			for p, l := range s.listenedTo() {
-				l.look(p, now)
+				if l.look(p, now) {
+					s.changes.Add(1)
+				}
 			}
 		}
 	}
@@ -76,13 +81,15 @@ func (s *speakers) stop() {
 	<-s.done
 }
 
-func (l *listening) look(p *Pipeline, now time.Time) {
+// look tells who speaks if that has changed.
+func (l *listening) look(p *Pipeline, now time.Time) (changed bool) {
 	speaking, changed := l.detector.Look(p.streams.heard(), now)
 	if !changed {
-		return
+		return false
 	}
 	l.number = max(l.number+1, now.UnixMilli())
 	p.server.emit(p, EventSpeakersChanged, SpeakersChanged{Number: l.number, Streams: speaking})
+	return true
 }
 
 // heard is what was heard of every stream with audio since this was last asked.

@@ -74,6 +74,7 @@ func codec(mime string, clock uint32, channels uint16, line string, payload webr
 
 // role is what peer connections of one use have in common.
 type role struct {
+	name     string
 	engine   *webrtc.MediaEngine
 	registry *interceptor.Registry
 	sends    bool
@@ -98,13 +99,13 @@ func newPublishRole() (role, error) {
 		return role{}, err
 	}
 	registry, err := receiverInterceptors()
-	return role{engine: engine, registry: registry, sends: false}, err
+	return role{name: "publish", engine: engine, registry: registry, sends: false}, err
 }
 
 // newSubscribeRole only sends.
 func newSubscribeRole() (role, error) {
 	engine, err := newMediaEngine(false)
-	return role{engine: engine, registry: &interceptor.Registry{}, sends: true}, err
+	return role{name: "subscribe", engine: engine, registry: &interceptor.Registry{}, sends: true}, err
 }
 
 // newDuplexRole does both on one connection, for Kurento endpoints.
@@ -118,7 +119,7 @@ func newDuplexRole() (role, error) {
 	}
 	engine.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBGoogREMB}, webrtc.RTPCodecTypeVideo)
 	registry, err := receiverInterceptors()
-	return role{engine: engine, registry: registry, sends: true}, err
+	return role{name: "both", engine: engine, registry: registry, sends: true}, err
 }
 
 func newMediaEngine(receiving bool) (*webrtc.MediaEngine, error) {

@@ -84,6 +84,7 @@ func (s *Source) askFor(e *encoding) {
 		return // a feed that begins asks for itself
 	}
 	s.asked.keyframes.Add(1)
+	s.engine.traffic.keyframes.Add(1)
 	f.cfg.RequestKeyframe()
 }
 

@@ -156,10 +156,14 @@ type Traffic struct {
 	BytesIn, BytesOut, PacketsIn, PacketsOut uint64
 	// PacketsDropped were not sent although they count as out: the kernel took nothing for too long, or refused them.
 	PacketsDropped uint64
+	PacketsResent  uint64 // of those that went out: their receivers missed them
+	Keyframes      uint64 // that were asked for of publishers
+	LayerSwitches  uint64 // of subscribers
 }
 
 type traffic struct {
 	bytesIn, bytesOut, packetsIn, packetsOut atomic.Uint64
+	resent, keyframes, switches              atomic.Uint64
 }
 
 // Traffic is what went through so far.
@@ -167,7 +171,8 @@ func (e *Engine) Traffic() Traffic {
 	return Traffic{
 		BytesIn: e.traffic.bytesIn.Load(), BytesOut: e.traffic.bytesOut.Load(),
 		PacketsIn: e.traffic.packetsIn.Load(), PacketsOut: e.traffic.packetsOut.Load(),
-		PacketsDropped: e.network.dropped(),
+		PacketsDropped: e.network.dropped(), PacketsResent: e.traffic.resent.Load(),
+		Keyframes: e.traffic.keyframes.Load(), LayerSwitches: e.traffic.switches.Load(),
 	}
 }
 
@@ -176,6 +181,13 @@ func (s *Source) sent(k *Sink, size int, at time.Time) {
 	k.sent.count(size, at)
 	s.engine.traffic.packetsOut.Add(1)
 	s.engine.traffic.bytesOut.Add(uint64(size))
+}
+
+// switched counts a subscriber that gets another encoding than before.
+func (t *traffic) switched(from, to *encoding) {
+	if from != nil && from != to {
+		t.switches.Add(1)
+	}
 }
 
 func (t *traffic) count(size, copies int) {

@@ -56,6 +56,14 @@ func (fw *forwarding) current() *stretch {
 	return &fw.stretches[(fw.begun-1)%keptStretches]
 }
 
+// encoding is that of the last stretch, nil when there was none.
+func (fw *forwarding) encoding() *encoding {
+	if t := fw.current(); t != nil {
+		return t.of
+	}
+	return nil
+}
+
 // each calls f with every stretch that is known, the last one first, until it returns false.
 func (fw *forwarding) each(f func(t *stretch) bool) {
 	for i := fw.begun - 1; i >= max(0, fw.begun-keptStretches); i-- {
@@ -89,18 +97,24 @@ func (k *Sink) take(s *Source, e *encoding, p *packet) (delivery, bool) {
 	case t != nil && fw.replay != nil:
 		return delivery{}, false // the replay takes it from the store
 	case t != nil:
-		t = fw.changeTop(t, p)
+		before := t
+		if t = fw.changeTop(t, p); t != before {
+			s.engine.traffic.switches.Add(1)
+		}
 	case !fw.mayBegin(s, e, p):
 		return delivery{}, false
 	default:
+		before := fw.encoding()
 		if replay := fw.beginReplay(e, p); replay != nil {
 			s.replays.Add(1)
+			s.engine.traffic.switched(before, e)
 			return delivery{sink: k, out: out, replay: replay}, true
 		}
 		if !fw.startsHere(s, e, p) {
 			return delivery{}, false
 		}
 		t, begins = fw.begin(e, p, p.sequence), true
+		s.engine.traffic.switched(before, e)
 	}
 	d, ok := fw.deliver(t, p)
 	d.sink, d.out, d.begins = k, out, begins

@@ -31,11 +31,11 @@ func TestOutcome_CountsWhatBecameOfAConnection(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var e Engine
-			o := outcome{of: &e.outcomes}
+			o := newOutcome(&e.outcomes, "publish")
 			for _, state := range c.states {
 				o.changed(state)
 			}
-			if got := e.Outcomes(); got != (Outcomes{Connected: c.connected, Failed: c.failed}) {
+			if got := e.Outcomes(); got.Connected != c.connected || got.Failed != c.failed {
 				t.Errorf("%v counts %+v", c.states, got)
 			}
 		})

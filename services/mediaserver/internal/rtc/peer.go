@@ -36,19 +36,20 @@ type Handlers struct {
 
 // peer is what every peer connection has. Its methods are called by one goroutine at a time: the owner's.
 type peer struct {
-	engine *Engine
-	path   *path
-	short  *shortcut
-	shaper *shaper // nil: it only receives
-	pc     *webrtc.PeerConnection
-	work   sync.WaitGroup // readers of tracks
-	ufrags []string       // of the remote description
-	mixed  bool           // the remote side takes header extensions of more than 16 bytes (RFC 8285 section 6)
+	engine  *Engine
+	path    *path
+	short   *shortcut
+	shaper  *shaper // nil: it only receives
+	pc      *webrtc.PeerConnection
+	outcome *outcome
+	work    sync.WaitGroup // readers of tracks
+	ufrags  []string       // of the remote description
+	mixed   bool           // the remote side takes header extensions of more than 16 bytes (RFC 8285 section 6)
 }
 
 func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 	p := &peer{engine: e, path: &path{patience: e.patience}}
-	p.short = &shortcut{path: p.path, buffers: e.encryptions}
+	p.short = &shortcut{path: p.path, buffers: e.encryptions, first: e.outcomes.observer.FirstMedia}
 	settings := e.settings
 	if r.sends {
 		p.shaper = e.shapers.add(h.Quality)
@@ -63,13 +64,8 @@ func (e *Engine) newPeer(r role, h Handlers) (*peer, error) {
 		e.shapers.remove(p.shaper)
 		return nil, fmt.Errorf("new peer connection: %w", err)
 	}
-	result := &outcome{of: &e.outcomes}
-	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
-		result.changed(connectionState(s))
-		if h.State != nil {
-			h.State(connectionState(s))
-		}
-	})
+	p.outcome = newOutcome(&e.outcomes, r.name)
+	p.outcome.follow(pc, h.State)
 	if h.ICE != nil {
 		pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) { h.ICE(ICEState(s.String())) })
 	}
@@ -181,6 +177,7 @@ func (p *peer) setLocal(ctx context.Context, create func() (webrtc.SessionDescri
 	}
 	select {
 	case <-gathered:
+		p.outcome.described()
 		return withoutLoneLayer(p.pc.LocalDescription().SDP), nil
 	case <-ctx.Done():
 		return "", fmt.Errorf("gather candidates: %w", ctx.Err())
@@ -261,6 +258,7 @@ func (p *peer) giveUp() {
 func (p *peer) close() {
 	// What goes wrong while closing has no consequence: the sockets are shared and stay open.
 	_ = guarded("close", p.pc.GracefulClose)
+	p.outcome.changed(control.ConnectionClosed)
 	p.engine.shapers.remove(p.shaper)
 	p.work.Wait()
 }

@@ -3,6 +3,7 @@ package rtc
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
@@ -21,6 +22,9 @@ type shortcut struct {
 	context *srtp.Context // set before open
 	open    atomic.Bool
 	buffers *sync.Pool // of *encryption, shared by all connections
+
+	first func(time.Duration)       // told how long the first packet took; nil: nobody is
+	since atomic.Pointer[time.Time] // when the connection was made; nil: not yet, or a packet has been sent since
 }
 
 // encryption is the scratch space of one packet.
@@ -39,8 +43,21 @@ func newEncryptions() *sync.Pool { return &sync.Pool{New: func() any { return ne
 // connected is called when the DTLS handshake is over and the client's certificate is known to be the right one; not
 // before may anything be sent.
 func (s *shortcut) connected() {
+	if now := time.Now(); s.first != nil {
+		s.since.Store(&now)
+	}
 	if s.context = s.keys.context(); s.context != nil {
 		s.open.Store(true)
+	}
+}
+
+// begins tells of the first packet.
+func (s *shortcut) begins() {
+	if s.since.Load() == nil {
+		return
+	}
+	if since := s.since.Swap(nil); since != nil {
+		s.first(time.Since(*since))
 	}
 }
 
@@ -67,6 +84,7 @@ func (o *outlet) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
 
 // take says whether the shortcut can be taken from this packet on.
 func (o *outlet) take(sequence uint16) bool {
+	o.via.begins()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if ahead := int16(sequence-o.last) > 0; !o.begun || ahead {

@@ -95,6 +95,7 @@ func (k *Sink) resend(source *Source, out *Output, sequence uint16, buffer []byt
 	var rewritten []byte
 	if n := d.write(&header, &p, &rewritten); n > 0 {
 		source.sent(k, n, now)
+		source.engine.traffic.resent.Add(1)
 	}
 	return p.payload
 }
