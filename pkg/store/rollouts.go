@@ -68,9 +68,13 @@ func (r *Rollouts) Pause(ctx context.Context, id control.RolloutID) error {
 // seen that. Errors: [ErrGuard] if it is neither.
 func (r *Rollouts) Resume(ctx context.Context, id control.RolloutID, now time.Time) error {
 	return r.steer(ctx, "resume", id, bson.A{control.RolloutPaused, control.RolloutStopped}, bson.D{
-		{Key: "state", Value: control.RolloutRunning}, {Key: "reason", Value: ""}, {Key: "since", Value: now},
-		{Key: "old", Value: control.RolloutOutcome{}}, {Key: "new", Value: control.RolloutOutcome{}},
-		{Key: "watched", Value: []control.RolloutWatch{}}, {Key: "lookedAt", Value: nil},
+		{Key: "state", Value: control.RolloutRunning},
+		{Key: "reason", Value: ""},
+		{Key: "since", Value: now},
+		{Key: "old", Value: control.RolloutOutcome{}},
+		{Key: "new", Value: control.RolloutOutcome{}},
+		{Key: "watched", Value: []control.RolloutWatch{}},
+		{Key: "lookedAt", Value: nil},
 	})
 }
 
@@ -78,7 +82,9 @@ func (r *Rollouts) Resume(ctx context.Context, id control.RolloutID, now time.Ti
 func (r *Rollouts) Abort(ctx context.Context, id control.RolloutID, now time.Time) error {
 	return r.steer(ctx, "abort", id,
 		bson.A{control.RolloutRunning, control.RolloutPaused, control.RolloutStopped}, bson.D{
-			{Key: "state", Value: control.RolloutAborted}, {Key: "endedAt", Value: now}, {Key: "slot", Value: string(id)},
+			{Key: "state", Value: control.RolloutAborted},
+			{Key: "endedAt", Value: now},
+			{Key: "slot", Value: string(id)},
 			{Key: "reason", Value: ""},
 		})
 }
@@ -98,12 +104,20 @@ func (r *Rollouts) Step(ctx context.Context, rollout control.Rollout) error {
 	}
 	filter := append(byID(rollout.ID), bson.E{Key: "revision", Value: rollout.Revision})
 	return updateOne(ctx, r.c, fmt.Sprintf("advance rollout %s", rollout.ID), filter, advance(bson.D{
-		{Key: "state", Value: rollout.State}, {Key: "reason", Value: rollout.Reason}, {Key: "slot", Value: slot},
-		{Key: "endedAt", Value: rollout.EndedAt}, {Key: "size", Value: rollout.Size},
-		{Key: "shares", Value: rollout.Shares}, {Key: "total", Value: rollout.Total},
-		{Key: "replaced", Value: rollout.Replaced}, {Key: "used", Value: rollout.Used},
-		{Key: "share", Value: rollout.Share}, {Key: "old", Value: rollout.Old}, {Key: "new", Value: rollout.New},
-		{Key: "watched", Value: rollout.Watched}, {Key: "events", Value: rollout.Events},
+		{Key: "state", Value: rollout.State},
+		{Key: "reason", Value: rollout.Reason},
+		{Key: "slot", Value: slot},
+		{Key: "endedAt", Value: rollout.EndedAt},
+		{Key: "size", Value: rollout.Size},
+		{Key: "shares", Value: rollout.Shares},
+		{Key: "total", Value: rollout.Total},
+		{Key: "replaced", Value: rollout.Replaced},
+		{Key: "used", Value: rollout.Used},
+		{Key: "share", Value: rollout.Share},
+		{Key: "old", Value: rollout.Old},
+		{Key: "new", Value: rollout.New},
+		{Key: "watched", Value: rollout.Watched},
+		{Key: "events", Value: rollout.Events},
 		{Key: "lookedAt", Value: rollout.LookedAt},
 	}))
 }

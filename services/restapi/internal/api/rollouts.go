@@ -43,6 +43,8 @@ type Rollout struct {
 }
 
 // RolloutShare is the servers that are being replaced now.
+//
+//nolint:lll // one field, one line
 type RolloutShare struct {
 	Number   int                  `json:"number" doc:"From 1."`
 	Phase    control.RolloutPhase `json:"phase" enum:"draining,relocating,replacing"`

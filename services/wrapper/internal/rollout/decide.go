@@ -1,7 +1,7 @@
-// Package rollout leads the replacement of the media servers that do not run a version, a share at a time: it says which
-// servers are drained, waits for others in their place, and stops when those do worse. [Decide] and [Orders] are all of
-// the thinking and touch nothing; a [Leader] does what they say. Package app runs the leader under a lease. It knows how
-// servers are drained as little as what runs on them.
+// Package rollout leads the replacement of the media servers that do not run a version, a share at a time: it says
+// which servers are drained, waits for others in their place, and stops when those do worse. [Decide] and [Orders] are
+// all of the thinking and touch nothing; a [Leader] does what they say. Package app runs the leader under a lease. It
+// knows how servers are drained as little as what runs on them.
 package rollout
 
 import (

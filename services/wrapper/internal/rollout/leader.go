@@ -18,8 +18,10 @@ const (
 	lookTimeout = 10 * time.Second
 	// maxSteps in one look. One step may follow from the one before; no three do.
 	maxSteps = 5
-	// recent is of how many rollouts a new leader tells the audit again what the one before may not have told.
-	recent = 3
+	// recent is of how many rollouts a leader makes sure, when it begins and every so often, that the audit was told all:
+	// who wrote a last step may not have lived to tell.
+	recent      = 3
+	recentEvery = time.Minute
 )
 
 // Rollouts is where rollouts are kept: [store.Rollouts].
@@ -42,8 +44,8 @@ type Audit interface {
 	Append(ctx context.Context, entry control.AuditEntry) error
 }
 
-// Leader leads the rollout that is live, if there is one. Two leaders at a time do no harm: every step is guarded by the
-// revision that it was decided on, and the drains follow from the steps. One goroutine runs it.
+// Leader leads the rollout that is live, if there is one. Two leaders at a time do no harm: every step is guarded by
+// the revision that it was decided on, and the drains follow from the steps. One goroutine runs it.
 type Leader struct {
 	wrapper  string
 	rollouts Rollouts
@@ -51,20 +53,21 @@ type Leader struct {
 	audit    Audit
 	log      *slog.Logger
 
-	told map[control.RolloutID]int // number of the last event that is in the audit
+	told   map[control.RolloutID]int // number of the last event that is in the audit
+	toldAt time.Time                 // when the recent ones were looked at
 }
 
 // New makes the leader of a Wrapper.
 func New(wrapper string, rollouts Rollouts, servers Servers, audit Audit, logger *slog.Logger) *Leader {
 	return &Leader{
 		wrapper: wrapper, rollouts: rollouts, servers: servers, audit: audit,
-		log: logger.With(slog.String(logging.KeyComponent, "rollout")),
+		log: logger.With(slog.String(logging.KeyComponent, "rollout")), told: map[control.RolloutID]int{},
 	}
 }
 
 // Run leads until ctx ends.
 func (l *Leader) Run(ctx context.Context) {
-	l.told = nil
+	l.toldAt = time.Time{}
 	outage := store.NewOutage(l.log)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -89,7 +92,7 @@ func (l *Leader) Run(ctx context.Context) {
 func (l *Leader) Look(ctx context.Context, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if err := l.tellRecent(ctx); err != nil {
+	if err := l.tellRecent(ctx, now); err != nil {
 		return err
 	}
 	servers, err := l.servers.List(ctx)
@@ -171,7 +174,7 @@ func (l *Leader) say(before, after control.Rollout) {
 	}
 	for _, e := range after.Events {
 		if e.Number > known {
-			l.log.Info(e.Text, id, slog.String("action", e.Action))
+			l.log.Info("rollout goes on", id, slog.String("action", e.Action), slog.String("step", e.Text))
 		}
 	}
 	if after.State == control.RolloutRunning && after.Reason != "" && after.Reason != before.Reason {
@@ -179,22 +182,21 @@ func (l *Leader) say(before, after control.Rollout) {
 	}
 }
 
-// tellRecent tells the audit what earlier leaders may not have lived to tell.
-func (l *Leader) tellRecent(ctx context.Context) error {
-	if l.told != nil {
+// tellRecent tells the audit what other leaders may not have lived to tell.
+func (l *Leader) tellRecent(ctx context.Context, now time.Time) error {
+	if now.Sub(l.toldAt) < recentEvery {
 		return nil
 	}
 	list, err := l.rollouts.List(ctx, "", recent)
 	if err != nil {
 		return err
 	}
-	l.told = map[control.RolloutID]int{}
 	for _, r := range list {
 		if err := l.tell(ctx, r); err != nil {
-			l.told = nil
 			return err
 		}
 	}
+	l.toldAt = now
 	return nil
 }
 
@@ -228,7 +230,7 @@ func (l *Leader) carryOut(ctx context.Context, orders []Order) error {
 			err = l.servers.UndrainBy(ctx, o.Server, o.By)
 		}
 		if err == nil {
-			l.log.Info(o.action(), server, by)
+			l.log.Info("media server ordered", server, by, slog.String("action", o.action()))
 			err = l.audit.Append(ctx, o.entry())
 		}
 		if err != nil && !errors.Is(err, store.ErrGuard) {

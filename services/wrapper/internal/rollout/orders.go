@@ -76,17 +76,20 @@ func Orders(rollouts map[control.RolloutID]control.Rollout, servers []control.Me
 }
 
 // holds reports whether a server that is drained for r stays so. One that is empty stays empty unless the rollout is
-// aborted: it is about to be restarted, or has another one in its place.
+// aborted: it is about to be restarted, or has another one in its place. So does one that died while it was drained and
+// came back as it was.
 func holds(r control.Rollout, s control.MediaServer) bool {
 	if s.Version == r.To || r.State == control.RolloutAborted {
 		return false
 	}
-	return s.Availability == control.AvailabilityDrained || draining(r, s)
+	return s.Availability == control.AvailabilityDrained || goesOn(r)
 }
 
 // wants reports whether r has a server drained that is not, or not by the right time.
 func wants(r control.Rollout, s control.MediaServer) bool {
-	if !draining(r, s) || s.Version == r.To || s.Status == control.StatusDown {
+	e := r.Share.Find(s.ID)
+	if !goesOn(r) || e == nil || e.State == control.RolloutServerReplaced ||
+		s.Version == r.To || s.Status == control.StatusDown {
 		return false
 	}
 	switch s.Availability {
@@ -101,9 +104,6 @@ func wants(r control.Rollout, s control.MediaServer) bool {
 	}
 }
 
-// draining reports whether a rollout that goes on has a server in its share that nothing has replaced yet.
-func draining(r control.Rollout, s control.MediaServer) bool {
-	goesOn := r.State == control.RolloutRunning || r.State == control.RolloutPaused
-	e := r.Share.Find(s.ID)
-	return goesOn && e != nil && e.State != control.RolloutServerReplaced
+func goesOn(r control.Rollout) bool {
+	return r.State == control.RolloutRunning || r.State == control.RolloutPaused
 }
