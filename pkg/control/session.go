@@ -64,9 +64,16 @@ func (s *Session) PipelineIn(epoch int64) *PipelineRef {
 	}
 }
 
-// Uses reports whether a pipeline is one of the live ones of the session.
-func (s *Session) Uses(pipeline string) bool {
-	return s.Pipeline != nil && s.Pipeline.ID == pipeline || s.Relocation != nil && s.Relocation.From.ID == pipeline
+// Pipelines are the live ones of the session: two while it is being moved.
+func (s *Session) Pipelines() []PipelineRef {
+	var live []PipelineRef
+	if s.Pipeline != nil {
+		live = append(live, *s.Pipeline)
+	}
+	if s.Relocation != nil {
+		live = append(live, s.Relocation.From)
+	}
+	return live
 }
 
 // User finds a user by id, nil if it is not in the session.

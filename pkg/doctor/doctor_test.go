@@ -44,6 +44,15 @@ func TestExamine_NoQueueOfWHIP(t *testing.T) {
 	}
 }
 
+// A session that is being moved has two pipelines, and connections in both.
+func TestExamine_HealthyWhileASessionMoves(t *testing.T) {
+	f := newFleet(t)
+	f.move(time.Now().Add(time.Minute))
+	if report := f.examine(); !report.Healthy() {
+		t.Errorf("found %+v", report.Findings)
+	}
+}
+
 // breakage is one way to break a fleet, and what is to be found then, about what.
 type breakage struct {
 	problem doctor.Problem
@@ -128,6 +137,9 @@ func brokenSessions() []breakage {
 				ID: "s", State: control.SessionActive, Users: []control.User{{ID: "bob", Join: "b1", Leaving: "left"}},
 			})
 			f.serve("s")
+		}},
+		{doctor.ProblemStuckRelocating, "session:" + string(lobby), func(f *fleet) {
+			f.move(now.Add(-time.Minute))
 		}},
 		{doctor.ProblemUsersWithoutPipeline, "session:s", func(f *fleet) {
 			f.insert(control.Session{

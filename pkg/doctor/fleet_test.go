@@ -175,3 +175,15 @@ func (f *fleet) examine() doctor.Report {
 	f.must(err)
 	return report
 }
+
+// move begins to move the session to another pipeline on the same server; it is to be over at until.
+func (f *fleet) move(until time.Time) {
+	f.t.Helper()
+	from := *session().Pipeline
+	to := from
+	to.ID = "p2"
+	f.server.pipelines = append(f.server.pipelines, mediaapi.FleetPipeline{ID: to.ID, Session: lobby, Epoch: 2})
+	f.must(f.store.Sessions.BeginRelocation(f.t.Context(), lobby, control.Relocation{
+		From: from, Epoch: 1, Since: until.Add(-time.Minute), Until: until,
+	}, to))
+}

@@ -57,7 +57,7 @@ func (v view) checkPipelineOn(r *result, server control.MediaServer, p mediaapi.
 		return
 	}
 	sess := v.sessions[p.Session]
-	if sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == p.ID && sess.Pipeline.Server == server.ID {
+	if sess != nil && has(sess, server, p) {
 		return
 	}
 	detail := fmt.Sprintf("%s has it for epoch %d of session %s, ", server.ID, p.Epoch, p.Session)
@@ -72,12 +72,19 @@ func (v view) checkPipelineOn(r *result, server control.MediaServer, p mediaapi.
 	r.add(ProblemPipelineUnwanted, "pipeline:"+p.ID, "", detail)
 }
 
+// has reports whether a pipeline on a server is a live one of the session: it has two while it is being moved.
+func has(sess *control.Session, server control.MediaServer, p mediaapi.FleetPipeline) bool {
+	return slices.ContainsFunc(sess.Pipelines(), func(ref control.PipelineRef) bool {
+		return ref.ID == p.ID && ref.Server == server.ID
+	})
+}
+
 func (v view) checkEndpoints(r *result) {
 	for _, server := range v.servers {
 		h := v.held[server.ID]
 		wanted := map[string]*control.Session{} // by pipeline
 		for _, p := range h.pipelines {
-			if sess := v.sessions[p.Session]; sess != nil && sess.Pipeline != nil && sess.Pipeline.ID == p.ID {
+			if sess := v.sessions[p.Session]; sess != nil && has(sess, server, p) {
 				wanted[p.ID] = sess
 			}
 		}
@@ -89,8 +96,10 @@ func (v view) checkEndpoints(r *result) {
 				checkEndpointOn(r, server, sess, e)
 			}
 		}
-		for _, sess := range wanted {
-			checkEndpointsOf(r, server, sess, there)
+		for pipeline, sess := range wanted {
+			if pipeline == sess.Pipeline.ID { // those of one that it is being moved from are going
+				checkEndpointsOf(r, server, sess, there)
+			}
 		}
 	}
 	r.Left = v.unasked()

@@ -2,9 +2,14 @@ package doctor
 
 import (
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
 )
+
+// relocationLate is how long after its time is up a move may still be under way. Chosen: longer than a Wrapper needs.
+const relocationLate = 15 * time.Second
 
 func (v view) checkSessions(r *result) {
 	for id, sess := range v.sessions {
@@ -16,6 +21,9 @@ func (v view) checkSessions(r *result) {
 			continue
 		case sess.Pipeline == nil && len(sess.Users) > 0:
 			r.add(ProblemUsersWithoutPipeline, object, "", fmt.Sprintf("%d users and no pipeline", len(sess.Users)))
+		case sess.Relocation != nil && v.at.Sub(sess.Relocation.Until) > relocationLate:
+			r.add(ProblemStuckRelocating, object, strconv.FormatInt(sess.Relocation.Epoch, 10), fmt.Sprintf(
+				"being moved off %s since %s", sess.Relocation.From.Server, v.age(sess.Relocation.Since)))
 		case v.outlived(sess):
 			r.add(ProblemEmpty, object, sess.CreatedBy, fmt.Sprintf("nobody is in it since %s, its time is %s",
 				v.age(*sess.EmptySince), sess.EmptyTimeout))
@@ -55,7 +63,7 @@ func (v view) checkUsers(r *result) {
 	for _, n := range v.negotiations {
 		switch {
 		case !v.covers(n.Session):
-		case n.Kind == control.View && (v.sessions[n.Session] == nil || v.sessions[n.Session].Epoch > n.Epoch):
+		case n.Kind == control.View && (v.sessions[n.Session] == nil || v.sessions[n.Session].PipelineIn(n.Epoch) == nil):
 			r.add(ProblemNegotiationLeft, "negotiation:"+n.ID, string(n.Join), "of a viewer of a pipeline that is gone")
 		case n.Kind != control.View && !v.knows(n.Session, n.User):
 			r.add(ProblemNegotiationLeft, "negotiation:"+n.ID, string(n.Join), "of a user that is not in the session")

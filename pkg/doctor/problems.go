@@ -15,6 +15,7 @@ const (
 	ProblemUnready              Problem = "replica-unready"
 	ProblemStuckClosing         Problem = "stuck-closing"
 	ProblemStuckLeaving         Problem = "stuck-leaving"
+	ProblemStuckRelocating      Problem = "stuck-relocating"
 	ProblemUsersWithoutPipeline Problem = "users-without-pipeline"
 	ProblemEmpty                Problem = "empty-session-left"
 	ProblemNotForgotten         Problem = "session-not-forgotten"
@@ -107,6 +108,10 @@ func sessionExplanations() map[Problem]explanation {
 		ProblemStuckLeaving: {
 			"its place is not free and the others may not know that it left",
 			"remove it again: DELETE /v1/sessions/{sid}/users/{uid}",
+		},
+		ProblemStuckRelocating: {
+			"the media server that it leaves does not become empty",
+			loopLate,
 		},
 		ProblemUsersWithoutPipeline: {
 			"its users have no media",

@@ -37,14 +37,7 @@ type ConnectionSummary struct {
 
 // Pipelines are the live ones of the session: two while it is being moved.
 func (s SessionSummary) Pipelines() []control.PipelineRef {
-	var live []control.PipelineRef
-	if s.Pipeline != nil {
-		live = append(live, *s.Pipeline)
-	}
-	if s.Relocation != nil {
-		live = append(live, s.Relocation.From)
-	}
-	return live
+	return (&control.Session{Pipeline: s.Pipeline, Relocation: s.Relocation}).Pipelines()
 }
 
 // Has reports whether a user is in the session under join.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -241,7 +242,7 @@ func (r *Reconciler) release(
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if err == nil && sess.State != control.SessionClosed && (sess.Epoch < p.Epoch || sess.Uses(p.ID)) {
+		if err == nil && sess.State != control.SessionClosed && (sess.Epoch < p.Epoch || uses(sess, p.ID)) {
 			continue
 		}
 		r.log.Info("pipeline that no session wants released", slog.String(logging.KeyPipeline, p.ID),
@@ -251,4 +252,8 @@ func (r *Reconciler) release(
 		}
 	}
 	return nil
+}
+
+func uses(sess *control.Session, pipeline string) bool {
+	return slices.ContainsFunc(sess.Pipelines(), func(p control.PipelineRef) bool { return p.ID == pipeline })
 }

@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 
 	"github.com/orkestro/orkestro/pkg/broker"
+	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/testkit/fate"
 )
 
@@ -142,7 +143,8 @@ func (s *stage) mend() {
 	}
 	for _, m := range s.fleet.byID {
 		maps.DeleteFunc(m.pipelines, func(id, key string) bool {
-			return !sess.Uses(id) && key <= fmt.Sprintf("%s/%d", sid, sess.Epoch)
+			wanted := slices.ContainsFunc(sess.Pipelines(), func(p control.PipelineRef) bool { return p.ID == id })
+			return !wanted && key <= fmt.Sprintf("%s/%d", sid, sess.Epoch)
 		})
 		maps.DeleteFunc(m.endpoints, func(id string, _ *endpoint) bool { return !endpoints[id] })
 	}
