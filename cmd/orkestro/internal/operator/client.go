@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,14 +37,25 @@ func New(base, key string) *Client {
 
 // get reads path into v.
 func (c *Client) get(ctx context.Context, path string, v any) error {
-	return c.call(ctx, http.MethodGet, path, v)
+	return c.call(ctx, http.MethodGet, path, nil, v)
 }
 
-// call makes one request; v nil means that no body is wanted. A refusal is a [*ProblemError].
-func (c *Client) call(ctx context.Context, method, path string, v any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
+// call makes one request; body nil: without one, v nil: its answer's is not wanted. A refusal is a [*ProblemError].
+func (c *Client) call(ctx context.Context, method, path string, body, v any) error {
+	sent := io.Reader(http.NoBody)
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode the body of %s %s: %w", method, path, err)
+		}
+		sent = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
 	if err != nil || request.URL.Host == "" {
 		return fmt.Errorf("--url: %q is no address of an API, such as http://127.0.0.1:8080", c.base)
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Accept", "application/json, application/problem+json")
@@ -52,17 +64,17 @@ func (c *Client) call(ctx context.Context, method, path string, v any) error {
 		return fmt.Errorf("the API at %s cannot be reached (is the fleet running? see --url): %w", c.base, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 	if err != nil {
 		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return newProblem(response, body)
+		return newProblem(response, answer)
 	}
 	if v == nil {
 		return nil
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := json.Unmarshal(answer, v); err != nil {
 		return fmt.Errorf("the answer to %s %s is not what the API promises: %w", method, path, err)
 	}
 	return nil

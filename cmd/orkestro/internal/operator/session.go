@@ -78,7 +78,7 @@ func (c *Client) Users(ctx context.Context, session string) ([]User, error) {
 
 // CloseSession ends a session for everybody in it.
 func (c *Client) CloseSession(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, sessionPath(id), nil)
+	return c.call(ctx, http.MethodDelete, sessionPath(id), nil, nil)
 }
 
 func sessionPath(id string) string { return "/v1/sessions/" + url.PathEscape(id) }
