@@ -23,6 +23,7 @@ type commands struct {
 	Sessions sessionsCommand  `cmd:"" help:"List, show and close sessions."`
 	Servers  serversCommand   `cmd:"" help:"List media servers."`
 	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
+	Rollout  rolloutCommand   `cmd:"" help:"Replace the media servers of other versions, a share at a time."`
 	Doctor   doctorCommand    `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
 	Dead     deadCommand      `cmd:"" help:"List, show, replay and drop messages that were given up."`
 	Version  kong.VersionFlag `help:"Print the build and exit."`
