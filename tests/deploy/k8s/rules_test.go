@@ -24,11 +24,20 @@ type spoil struct {
 // rules are all of them, each beside its check.
 func rules() map[string]rule {
 	return map[string]rule{
-		"names":     {checkNames, namesSpoils},
-		"security":  {checkSecurity, securitySpoils},
-		"resources": {checkResources, resourcesSpoils},
-		"probes":    {checkProbes, probesSpoils},
-		"images":    {checkImages, imagesSpoils},
+		"names":      {checkNames, namesSpoils},
+		"security":   {checkSecurity, securitySpoils},
+		"resources":  {checkResources, resourcesSpoils},
+		"probes":     {checkProbes, probesSpoils},
+		"images":     {checkImages, imagesSpoils},
+		"references": {checkReferences, referencesSpoils},
+		"selectors":  {checkSelectors, selectorsSpoils},
+		"monitors":   {checkMonitors, monitorsSpoils},
+		"budgets":    {checkBudgets, budgetsSpoils},
+		"scaling":    {checkScaling, scalingSpoils},
+		"grace":      {checkGrace, graceSpoils},
+		"media":      {checkMedia, mediaSpoils},
+		"settings":   {checkSettings, settingsSpoils},
+		"network":    {checkNetwork, networkSpoils},
 	}
 }
 

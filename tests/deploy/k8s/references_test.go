@@ -1,0 +1,240 @@
+package k8s_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// given are Secrets of a production build that are not in git: those of operators, and those that docs/operate.md has
+// somebody make.
+var given = map[string][]string{
+	"rabbitmq-default-user": {"username", "password", "connection_string"}, // cluster-operator
+	"mongodb-connection":    {"connectionString.standard"},                 // mongodb-kubernetes-operator
+	"orkestro":              {"api-keys", "token-secret", "ice-credential"},
+	"mongodb-password":      {"password"},
+	"orkestro-tls":          {"tls.crt", "tls.key"},
+}
+
+// secretKeys are the keys of a Secret, nil if there is none.
+func secretKeys(m manifests, name string) []string {
+	if own := named[*core.Secret](m, name); own != nil {
+		return slices.Collect(maps.Keys(own.Data))
+	}
+	if len(all[*core.Secret](m)) > 0 {
+		return nil // a build that brings Secrets brings all of them
+	}
+	return given[name]
+}
+
+// checkReferences: what a pod names is there.
+func checkReferences(m manifests) (findings []string) {
+	for _, w := range workloads(m) {
+		if named[*core.ServiceAccount](m, w.pod.Spec.ServiceAccountName) == nil {
+			findings = append(findings, fmt.Sprintf("%s: there is no ServiceAccount %q", w.name,
+				w.pod.Spec.ServiceAccountName))
+		}
+		for _, c := range w.pod.Spec.Containers {
+			findings = append(findings, checkEnvironment(m, w.name, c)...)
+			for _, mount := range c.VolumeMounts {
+				if !hasVolume(m, w, mount.Name) {
+					findings = append(findings, fmt.Sprintf("%s: there is no volume %q", w.name, mount.Name))
+				}
+			}
+		}
+	}
+	for _, ingress := range all[*networking.Ingress](m) {
+		for _, tls := range ingress.Spec.TLS {
+			if secretKeys(m, tls.SecretName) == nil {
+				findings = append(findings, fmt.Sprintf("ingress: there is no Secret %q", tls.SecretName))
+			}
+		}
+	}
+	return findings
+}
+
+func checkEnvironment(m manifests, workload string, c core.Container) (findings []string) {
+	for _, source := range c.EnvFrom {
+		if source.ConfigMapRef == nil || named[*core.ConfigMap](m, source.ConfigMapRef.Name) == nil {
+			findings = append(findings, fmt.Sprintf("%s: there is no ConfigMap for %v", workload, source))
+		}
+	}
+	for _, variable := range c.Env {
+		if variable.ValueFrom == nil || variable.ValueFrom.SecretKeyRef == nil {
+			continue
+		}
+		ref := variable.ValueFrom.SecretKeyRef
+		optional := ref.Optional != nil && *ref.Optional
+		if !optional && !slices.Contains(secretKeys(m, ref.Name), ref.Key) {
+			findings = append(findings, fmt.Sprintf("%s: there is no key %q in a Secret %q", workload, ref.Key, ref.Name))
+		}
+	}
+	return findings
+}
+
+func hasVolume(m manifests, w workload, name string) bool {
+	if slices.ContainsFunc(w.pod.Spec.Volumes, func(v core.Volume) bool { return v.Name == name }) {
+		return true
+	}
+	set := named[*apps.StatefulSet](m, w.name)
+	return set != nil && slices.ContainsFunc(set.Spec.VolumeClaimTemplates,
+		func(c core.PersistentVolumeClaim) bool { return c.Name == name })
+}
+
+var referencesSpoils = []spoil{
+	{"Secret", "dev", "there is no key \"token-secret\"", func(m *manifests) {
+		without(m, func(o object) bool { return strings.HasPrefix(o.GetName(), "orkestro-") })
+	}},
+	{"key of a Secret", "", "there is no key \"connectionString\"", func(m *manifests) {
+		for i := range containerOf(m, "wrapper").Env {
+			if ref := containerOf(m, "wrapper").Env[i].ValueFrom; ref != nil && ref.SecretKeyRef != nil {
+				ref.SecretKeyRef.Key = "connectionString"
+			}
+		}
+	}},
+	{"ConfigMap", "", "there is no ConfigMap", func(m *manifests) {
+		without(m, func(o object) bool { return strings.HasPrefix(o.GetName(), "wrapper-settings") })
+	}},
+	{"ServiceAccount", "", "there is no ServiceAccount", func(m *manifests) {
+		podsOf(m, "doctor").Spec.ServiceAccountName = "default"
+	}},
+	{"volume", "dev", "there is no volume", func(m *manifests) { podsOf(m, "mongodb").Spec.Volumes = nil }},
+	{"certificate", "", "there is no Secret \"tls\"", func(m *manifests) {
+		all[*networking.Ingress](*m)[0].Spec.TLS[0].SecretName = "tls"
+	}},
+}
+
+// checkSelectors: every Service leads to pods, by a port that they have a name for, and every workload selects its own.
+func checkSelectors(m manifests) (findings []string) {
+	for _, w := range workloads(m) {
+		if w.selector != nil && !selects(w.selector, w.pod.Labels) {
+			findings = append(findings, w.name+": it does not select its own pods")
+		}
+	}
+	for _, service := range all[*core.Service](m) {
+		if service.Spec.Selector["statefulset.kubernetes.io/pod-name"] != "" {
+			continue // of one media server: media_test.go
+		}
+		var behind []workload
+		for _, w := range workloads(m) {
+			if labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(w.pod.Labels)) {
+				behind = append(behind, w)
+			}
+		}
+		if len(behind) != 1 || !behind[0].server {
+			findings = append(findings, fmt.Sprintf("service %s leads to %d workloads", service.Name, len(behind)))
+			continue
+		}
+		for _, port := range service.Spec.Ports {
+			if !hasPort(behind[0].pod, port.TargetPort) {
+				findings = append(findings, fmt.Sprintf("service %s: port %s of no pod", service.Name, &port.TargetPort))
+			}
+		}
+	}
+	return append(findings, checkIngress(m)...)
+}
+
+func checkIngress(m manifests) (findings []string) {
+	for _, ingress := range all[*networking.Ingress](m) {
+		for _, path := range ingress.Spec.Rules[0].HTTP.Paths {
+			backend := path.Backend.Service
+			service := named[*core.Service](m, backend.Name)
+			if service == nil || !slices.ContainsFunc(service.Spec.Ports,
+				func(p core.ServicePort) bool { return p.Name == backend.Port.Name }) {
+				findings = append(findings, fmt.Sprintf("ingress: %s leads nowhere", path.Path))
+			}
+			if path.Path != "/v1/sessions" || *path.PathType != networking.PathTypePrefix {
+				findings = append(findings, fmt.Sprintf("ingress: %s is not for clients", path.Path))
+			}
+		}
+	}
+	return findings
+}
+
+// hasPort reports whether a pod has a port of this name.
+func hasPort(pod *core.PodTemplateSpec, port intstr.IntOrString) bool {
+	return port.Type == intstr.String && slices.ContainsFunc(pod.Spec.Containers, func(c core.Container) bool {
+		return slices.ContainsFunc(c.Ports, func(p core.ContainerPort) bool { return p.Name == port.StrVal })
+	})
+}
+
+var selectorsSpoils = []spoil{
+	{"workload", "", "its own pods", func(m *manifests) { podsOf(m, "wrapper").Labels["app.kubernetes.io/name"] = "w" }},
+	{"service", "", "leads to 0 workloads", func(m *manifests) {
+		named[*core.Service](*m, "restapi").Spec.Selector["app.kubernetes.io/name"] = "rest"
+	}},
+	{"service of all", "", "leads to 4 workloads", func(m *manifests) {
+		named[*core.Service](*m, "restapi").Spec.Selector = map[string]string{"app.kubernetes.io/part-of": "orkestro"}
+	}},
+	{"port", "dev", "service mongodb: port", func(m *manifests) { containerOf(m, "mongodb").Ports[0].Name = "db" }},
+	{"port by number", "", "service restapi: port", func(m *manifests) {
+		named[*core.Service](*m, "restapi").Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
+	}},
+	{"ingress to nobody", "", "leads nowhere", func(m *manifests) {
+		all[*networking.Ingress](*m)[0].Spec.Rules[0].HTTP.Paths[0].Backend.Service.Port.Name = "https"
+	}},
+	{"ingress of everything", "", "not for clients", func(m *manifests) {
+		all[*networking.Ingress](*m)[0].Spec.Rules[0].HTTP.Paths[0].Path = "/"
+	}},
+}
+
+// checkMonitors: Prometheus finds every service of ours, by a port that serves metrics.
+func checkMonitors(m manifests) (findings []string) {
+	monitors := all[*monitoring.ServiceMonitor](m)
+	if len(monitors) == 0 {
+		return nil // dev is not looked at
+	}
+	for _, name := range []string{"restapi", "wrapper", "mediaserver"} {
+		scraped := 0
+		for _, monitor := range monitors {
+			service := named[*core.Service](m, name)
+			if service == nil || !selects(&monitor.Spec.Selector, service.Labels) ||
+				service.Labels[monitor.Spec.JobLabel] != name {
+				continue
+			}
+			for _, endpoint := range monitor.Spec.Endpoints {
+				if endpoint.Path == "/metrics" && slices.ContainsFunc(service.Spec.Ports,
+					func(p core.ServicePort) bool { return p.Name == endpoint.Port }) {
+					scraped++
+				}
+			}
+		}
+		if scraped != 1 {
+			findings = append(findings, fmt.Sprintf("%s is scraped %d times", name, scraped))
+		}
+	}
+	for _, service := range all[*core.Service](m) {
+		perPod := service.Spec.Selector["statefulset.kubernetes.io/pod-name"] != ""
+		if perPod && selects(&monitors[0].Spec.Selector, service.Labels) {
+			findings = append(findings, service.Name+" has no metrics, and is scraped")
+		}
+	}
+	return findings
+}
+
+var monitorsSpoils = []spoil{
+	{"label", "", "restapi is scraped 0 times", func(m *manifests) {
+		delete(named[*core.Service](*m, "restapi").Labels, "app.kubernetes.io/name")
+	}},
+	{"port", "", "mediaserver is scraped 0 times", func(m *manifests) {
+		named[*core.Service](*m, "mediaserver").Spec.Ports[0].Name = "kurento"
+	}},
+	{"path", "", "wrapper is scraped 0 times", func(m *manifests) {
+		all[*monitoring.ServiceMonitor](*m)[0].Spec.Endpoints[0].Path = "/"
+	}},
+	{"job", "", "is scraped 0 times", func(m *manifests) { all[*monitoring.ServiceMonitor](*m)[0].Spec.JobLabel = "app" }},
+	{"twice", "", "is scraped 2 times", func(m *manifests) {
+		*m = append(*m, all[*monitoring.ServiceMonitor](*m)[0])
+	}},
+	{"media ports", "loadbalancer", "has no metrics", func(m *manifests) {
+		named[*core.Service](*m, "mediaserver-0").Labels["app.kubernetes.io/name"] = "mediaserver"
+	}},
+}
