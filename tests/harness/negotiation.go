@@ -19,6 +19,7 @@ type signal struct {
 	Epoch      int64  `json:"epoch"`
 	SDP        string `json:"sdp"`
 	Retry      bool   `json:"retry"`
+	Reason     string `json:"reason"`
 
 	Connections []knownConnection `json:"connections"` // in a sync
 }
@@ -53,7 +54,9 @@ func (u *User) handle(ctx context.Context, m Message) error {
 	switch m.Type {
 	case "joined", "sync", "reconnect":
 		u.rejoining = false
-		return errors.Join(u.begin(ctx, s.Epoch), u.catchUp(ctx, s))
+		return errors.Join(u.begin(ctx, s), u.catchUp(ctx, s))
+	case "disconnected":
+		u.letGo(s.Epoch)
 	case "answer":
 		return u.setAnswer(s)
 	case "offer":
@@ -67,11 +70,12 @@ func (u *User) handle(ctx context.Context, m Message) error {
 }
 
 // begin offers anew under a new epoch.
-func (u *User) begin(ctx context.Context, epoch int64) error {
-	if epoch <= u.epoch {
+func (u *User) begin(ctx context.Context, s signal) error {
+	if s.Epoch <= u.epoch {
 		return nil // offered already under this one
 	}
-	u.epoch, u.seq, u.answered = epoch, 0, 0
+	u.part(s.Reason)
+	u.epoch, u.seq, u.answered = s.Epoch, 0, 0
 	return u.offer(ctx)
 }
 

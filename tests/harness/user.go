@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -42,6 +43,8 @@ type User struct {
 	access     *Access // nil: the machine's own
 	publish    *webrtc.PeerConnection
 	subscribe  *webrtc.PeerConnection
+	leaving    []leaving // what is left of a move, see relocation.go
+	breaksOff  bool
 	publishing bool
 	rejoining  bool // joined has not come yet
 	epoch      int64
@@ -290,6 +293,7 @@ func (u *User) note(err error) {
 }
 
 func (u *User) closeConnections() {
+	u.letGo(math.MaxInt64)
 	for _, connection := range []*webrtc.PeerConnection{u.publish, u.subscribe} {
 		if connection != nil {
 			_ = connection.Close()
