@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/store"
 )
 
 const rolloutsPath = "/v1/admin/rollouts"
@@ -65,6 +68,22 @@ func TestRollouts_StartedSteeredAndListed(t *testing.T) {
 	}
 	if r.EndedAt == nil {
 		t.Error("aborted, it has no end")
+	}
+	entries, err := f.store.Audit.List(t.Context(), store.AuditFilter{Object: "rollout:" + r.ID, Limit: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]int{}
+	for _, e := range entries {
+		results[e.Actor+" "+e.Action+" "+e.Result]++
+	}
+	want := map[string]int{
+		"key:backend rollout.start ok": 1, "key:backend rollout.pause ok": 2, "key:backend rollout.resume ok": 2,
+		"key:backend rollout.abort ok": 2, "key:backend rollout.pause conflict": 1,
+		"key:backend rollout.resume conflict": 1,
+	}
+	if diff := cmp.Diff(want, results); diff != "" {
+		t.Errorf("the audit (+) is not what was done (-):\n%s", diff)
 	}
 
 	var second rollout

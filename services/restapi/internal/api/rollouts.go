@@ -106,6 +106,8 @@ func (r *rollouts) start(ctx context.Context, in *struct{ Body NewRollout }) (*n
 	if errors.Is(err, store.ErrGuard) {
 		err = r.occupied(ctx, rollout.ID)
 	}
+	err = r.audited(ctx, "rollout.start", rolloutObject(rollout.ID),
+		fmt.Sprintf("to %s, %d%% at a time, %s each", rollout.To, rollout.Percent, rollout.Timeout), err)
 	if err != nil {
 		return nil, err
 	}
@@ -155,36 +157,39 @@ func (r *rollouts) get(ctx context.Context, in *RolloutPath) (*rolloutOutput, er
 }
 
 func (r *rollouts) pause(ctx context.Context, in *RolloutPath) (*rolloutOutput, error) {
-	return r.steer(ctx, in.ID, control.RolloutPaused, r.Store.Rollouts.Pause)
+	return r.steer(ctx, "pause", in.ID, control.RolloutPaused, r.Store.Rollouts.Pause)
 }
 
 func (r *rollouts) resume(ctx context.Context, in *RolloutPath) (*rolloutOutput, error) {
-	return r.steer(ctx, in.ID, control.RolloutRunning, func(ctx context.Context, id control.RolloutID) error {
+	return r.steer(ctx, "resume", in.ID, control.RolloutRunning, func(ctx context.Context, id control.RolloutID) error {
 		return r.Store.Rollouts.Resume(ctx, id, r.Now().UTC())
 	})
 }
 
 func (r *rollouts) abort(ctx context.Context, in *RolloutPath) (*rolloutOutput, error) {
-	return r.steer(ctx, in.ID, control.RolloutAborted, func(ctx context.Context, id control.RolloutID) error {
+	return r.steer(ctx, "abort", in.ID, control.RolloutAborted, func(ctx context.Context, id control.RolloutID) error {
 		return r.Store.Rollouts.Abort(ctx, id, r.Now().UTC())
 	})
 }
 
 // steer brings a rollout into a state; one that is in it already stays as it is, so that a call may be made again.
 func (r *rollouts) steer(
-	ctx context.Context, id control.RolloutID, to control.RolloutState,
+	ctx context.Context, doing string, id control.RolloutID, to control.RolloutState,
 	change func(context.Context, control.RolloutID) error,
 ) (*rolloutOutput, error) {
 	err := change(ctx, id)
-	if err != nil && !errors.Is(err, store.ErrGuard) {
-		return nil, err
+	var body Rollout
+	if err == nil || errors.Is(err, store.ErrGuard) {
+		guard := err
+		body, err = r.read(ctx, id)
+		if err == nil && guard != nil && body.State != to {
+			err = control.Errorf(control.CodeConflict, "the rollout is %s, it cannot become %s", body.State, to)
+		}
 	}
-	body, readErr := r.read(ctx, id)
-	if readErr == nil && err != nil && body.State != to {
-		readErr = control.Errorf(control.CodeConflict, "the rollout is %s, it cannot become %s", body.State, to)
-	}
-	return &rolloutOutput{Body: body}, readErr
+	return &rolloutOutput{Body: body}, r.audited(ctx, "rollout."+doing, rolloutObject(id), "", err)
 }
+
+func rolloutObject(id control.RolloutID) string { return "rollout:" + string(id) }
 
 func (r *rollouts) read(ctx context.Context, id control.RolloutID) (Rollout, error) {
 	found, err := r.Store.Rollouts.Get(ctx, id)
