@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-func at(offset time.Duration) string { return time.Now().Add(offset).UTC().Format("2006-01-02T15:04:05.000Z") }
+func at(offset time.Duration) string {
+	return time.Now().Add(offset).UTC().Format("2006-01-02T15:04:05.000Z")
+}
 
 // fakeServer is a media server as the API lists it.
 func fakeServer(id, version string, more object) object {

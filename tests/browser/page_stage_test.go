@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,14 +18,15 @@ type object = map[string]any
 
 // stage is the operator's page of a real replica before an API that says what a test has it say.
 type stage struct {
-	url string
+	url      string
+	timeless bool // it does not tell the time, which a page in a time lapse would take over
 
 	mu      sync.Mutex
 	answers map[string]answer // by path
 }
 
 type answer struct {
-	status  int
+	status  int // 0: none
 	headers map[string]string
 	body    any
 	list    func(query map[string][]string) any // in place of body
@@ -76,11 +78,17 @@ func (s *stage) answer(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	a, ok := s.answers[r.URL.Path]
 	s.mu.Unlock()
+	if ok && a.status == 0 {
+		panic(http.ErrAbortHandler) // the connection ends without an answer
+	}
 	if !ok {
 		a = refusal(http.StatusNotFound, "not_found", "there is no "+r.URL.Path)
 	}
 	for name, value := range a.headers {
 		w.Header().Set(name, value)
+	}
+	if s.timeless {
+		w.Header()["Date"] = nil
 	}
 	if a.list != nil {
 		a.body = a.list(r.URL.Query())
@@ -92,6 +100,13 @@ func (s *stage) answer(w http.ResponseWriter, r *http.Request) {
 
 // says has the API answer a path with body.
 func (s *stage) says(path string, body any) { s.set(path, answer{status: http.StatusOK, body: body}) }
+
+// servers is what the API says of the servers now.
+func (s *stage) servers() answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answers["/v1/admin/servers"]
+}
 
 func (s *stage) set(path string, a answer) {
 	s.mu.Lock()
@@ -125,7 +140,7 @@ const watchFaults = `{
 }`
 
 // openOperator opens the operator's page and shows it key. At the end of the test nothing must have gone wrong in it.
-func (c *chromium) openOperator(t *testing.T, page, key string) *visitor {
+func (c *chromium) openOperator(t *testing.T, page, key string, scripts ...string) *visitor {
 	t.Helper()
 	v := c.openTab("operator")
 	v.t = t
@@ -134,7 +149,7 @@ func (c *chromium) openOperator(t *testing.T, page, key string) *visitor {
 			t.Errorf("faults of the page:\n%s", faults)
 		}
 	})
-	v.do("open the operator's page", runFirst(watchFaults), chromedp.EmulateViewport(1280, 800), chromedp.Navigate(page))
+	v.do("open the operator's page", runFirst(watchFaults+strings.Join(scripts, "")), chromedp.EmulateViewport(1280, 800), chromedp.Navigate(page))
 	if key != "" {
 		v.signIn(key)
 	}

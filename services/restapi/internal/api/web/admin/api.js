@@ -11,15 +11,21 @@ class Problem extends Error {
   }
 
   // refused: the key is no good. away: nothing is wrong with the call, it may work in a moment.
-  get refused() { return this.status === 401 || this.status === 403; }
-  get away() { return this.status === 0 || this.status === 429 || (this.status >= 500 && this.status !== 501); }
+  get refused() {
+    return this.status === 401 || this.status === 403;
+  }
+  get away() {
+    return this.status === 0 || this.status === 429 || (this.status >= 500 && this.status !== 501);
+  }
 }
 
 const api = {
   key: sessionStorage.getItem(storedKey) ?? "",
   skew: 0, // ms that the API's clock is ahead of this one
 
-  now() { return Date.now() + this.skew; },
+  now() {
+    return Date.now() + this.skew;
+  },
 
   use(key) {
     this.key = key;
@@ -39,7 +45,11 @@ const api = {
     let response;
     try {
       response = await fetch(path, {
-        method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(callTimeout), cache: "no-store",
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        signal: AbortSignal.timeout(callTimeout),
+        cache: "no-store",
       });
     } catch (err) {
       throw new Problem(err.name === "TimeoutError" ? "The API did not answer in time." : "The API does not answer.");
@@ -54,7 +64,9 @@ const api = {
     const document = await response.json().catch(() => ({}));
     const text = document.detail || document.title || `The API answers ${response.status}.`;
     return new Problem(text, {
-      status: response.status, code: document.code, retryAfter: Number(response.headers.get("Retry-After")) || 0,
+      status: response.status,
+      code: document.code,
+      retryAfter: Number(response.headers.get("Retry-After")) || 0,
     });
   },
 
@@ -66,7 +78,7 @@ const api = {
   // all reads a list to its end, but no more than limit items of it.
   async all(path, limit) {
     const items = [];
-    for (let cursor = ""; items.length < limit;) {
+    for (let cursor = ""; items.length < limit; ) {
       const page = await this.get(path, { limit: 200, cursor });
       items.push(...page.items);
       cursor = page.next;

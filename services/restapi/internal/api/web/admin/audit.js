@@ -1,43 +1,78 @@
 // Who did what, newest first.
 
 // chainState says of each entry of a page whether the one before it, which is below, is the one that it names. It shows
-// at a glance that nothing between two entries is missing; that no entry was edited is what `orkestro audit verify` tells.
-const chainState = (entries) => entries.map((entry, i) => {
-  const before = entries[i + 1];
-  if (!entry.hash || !before?.hash || before.seq !== entry.seq - 1) return "";
-  return before.hash === entry.previous ? "linked" : "broken";
-});
+// at a glance that nothing between two entries is missing; whether one was edited, `orkestro audit verify` tells.
+const chainState = (entries) =>
+  entries.map((entry, i) => {
+    const before = entries[i + 1];
+    if (!entry.hash || !before?.hash || before.seq !== entry.seq - 1) return "";
+    return before.hash === entry.previous ? "linked" : "broken";
+  });
 
 const audit = {
-  id: "audit", title: "Audit",
+  id: "audit",
+  title: "Audit",
 
   build(root) {
-    this.object = el("input", { type: "search", placeholder: "session:ID, server:ID…", ariaLabel: "Only what was done to this object",
-      maxLength: 128, data: { testid: "object" } });
+    this.object = el("input", {
+      type: "search",
+      placeholder: "session:ID, server:ID…",
+      ariaLabel: "Only what was done to this object",
+      maxLength: 128,
+      data: { testid: "object" },
+    });
     this.tail = el("input", { type: "checkbox", checked: true });
     this.broken = notice();
     this.none = el("p", { className: "empty", textContent: "Nothing is recorded." });
     this.pages = pager(() => refresh());
-    this.table = table("Audit", [
-      { head: "Time", cell: (a) => ({ text: moment(a.time), title: a.time }) },
-      { head: "Who", kind: "name", cell: (a) => a.actor },
-      { head: "Did", cell: (a) => a.action },
-      { head: "To", kind: "name", cell: (a) => ({ text: a.object, href: link("audit", { object: a.object }) }) },
-      { head: "Why", kind: "long", cell: (a) => a.reason ?? "" },
-      { head: "Result", cell: (a) => ({ pill: a.result === "ok" ? ["good", "good", "ok"] : ["bad", "bad", a.result] }) },
-      { head: "Chain", kind: "chain", cell: (a) => a.seq === undefined ? "" : [
-        { text: `#${a.seq} ${(a.hash ?? "").slice(0, 8)}`, title: `hash ${a.hash}\nprevious ${a.previous}` },
-        ...(a.chain ? [{ pill: a.chain === "linked" ? ["good", "good", "linked"] : ["bad", "bad", "broken"] }] : [])] },
-    ], (a) => a.id, "entry");
+    this.table = table(
+      "Audit",
+      [
+        { head: "Time", kind: "time", cell: (a) => ({ text: moment(a.time), title: a.time }) },
+        { head: "Who", kind: "name", cell: (a) => a.actor },
+        { head: "Did", cell: (a) => a.action },
+        { head: "To", kind: "name", cell: (a) => ({ text: a.object, href: link("audit", { object: a.object }) }) },
+        { head: "Why", kind: "long", cell: (a) => a.reason ?? "" },
+        {
+          head: "Result",
+          cell: (a) => ({ pill: a.result === "ok" ? ["good", "good", "ok"] : ["bad", "bad", a.result] }),
+        },
+        {
+          head: "Chain",
+          kind: "chain",
+          cell: (a) =>
+            a.seq === undefined
+              ? ""
+              : [
+                  { text: `#${a.seq} ${(a.hash ?? "").slice(0, 8)}`, title: `hash ${a.hash}\nprevious ${a.previous}` },
+                  ...(a.chain
+                    ? [{ pill: a.chain === "linked" ? ["good", "good", "linked"] : ["bad", "bad", "broken"] }]
+                    : []),
+                ],
+        },
+      ],
+      (a) => a.id,
+      "entry",
+    );
     let timer;
     this.object.addEventListener("input", () => {
       clearTimeout(timer);
       timer = setTimeout(() => go("audit", { object: this.object.value.trim() }), 300); // ms; whoever types goes on
     });
     this.tail.addEventListener("change", () => refresh());
-    root.append(el("div", { className: "tools" }, this.object, el("label", { className: "check" }, this.tail, "Live"),
-      el("span", { className: "dim", textContent: "Newest first. `orkestro audit verify` checks the whole chain." })),
-    this.broken.root, this.table.root, this.none, this.pages.root);
+    root.append(
+      el(
+        "div",
+        { className: "tools" },
+        this.object,
+        el("label", { className: "check" }, this.tail, "Live"),
+        el("span", { className: "dim", textContent: "Newest first. `orkestro audit verify` checks the whole chain." }),
+      ),
+      this.broken.root,
+      this.table.root,
+      this.none,
+      this.pages.root,
+    );
   },
 
   show(query) {
@@ -50,17 +85,22 @@ const audit = {
   async look() {
     const wanted = `${this.pages.cursor} ${this.object.value.trim()}`;
     if (this.page && this.read === wanted && (!this.tail.checked || !this.pages.first)) return;
-    this.page = await api.get("/v1/admin/audit",
-      { limit: 50, order: "newest", object: this.object.value.trim(), cursor: this.pages.cursor });
+    this.page = await api.get("/v1/admin/audit", {
+      limit: 50,
+      order: "newest",
+      object: this.object.value.trim(),
+      cursor: this.pages.cursor,
+    });
     this.read = wanted;
   },
 
   draw() {
-    const { items } = this.page, states = chainState(items);
+    const { items } = this.page,
+      states = chainState(items);
     this.table.fill(items.map((entry, i) => ({ ...entry, chain: states[i] })));
     this.table.root.hidden = items.length === 0;
     this.none.hidden = items.length > 0;
-    this.broken.say(states.includes("broken") ? "The chain is broken on this page: an entry was edited or is missing. Run `orkestro audit verify`." : "");
+    this.broken.say(states.includes("broken") ? "The chain is broken on this page: run `orkestro audit verify`." : "");
     this.pages.show(this.page);
   },
 };

@@ -3,7 +3,8 @@
 
 const shownTime = 5 * 60e3; // ms
 const longestGap = 15e3; // ms; the line of what was not looked at for longer is interrupted
-const chartWidth = 300, chartHeight = 52;
+const chartWidth = 300,
+  chartHeight = 52;
 
 // History is the samples of one server: {at, ...figures}.
 class History {
@@ -14,21 +15,24 @@ class History {
     while (this.samples[0].at < sample.at - shownTime - longestGap) this.samples.shift();
   }
 
-  most(pick) { return this.samples.reduce((most, sample) => Math.max(most, pick(sample)), 0); }
+  most(pick) {
+    return this.samples.reduce((most, sample) => Math.max(most, pick(sample)), 0);
+  }
 }
 
-// scaleFor is the end of a scale from 0 on which most fits: 1, 2 or 5 times a power of ten of the unit.
+// scaleFor is the end of a scale from 0 on which most fits: a round figure of the unit.
 const scaleFor = (most, unit) => {
   const power = unit * 10 ** Math.floor(Math.log10(Math.max(most, unit) / unit));
-  return [1, 2, 5, 10].map((n) => n * power).find((end) => end >= most);
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((end) => end >= most);
 };
 
 // linePath is the path of a line; area closes it down to 0.
 const linePath = (samples, pick, now, scale, area) => {
-  let path = "", last = -Infinity;
+  let path = "",
+    last = -Infinity;
   const x = (at) => (chartWidth * (1 - (now - at) / shownTime)).toFixed(1);
   const y = (value) => (chartHeight - 1 - (chartHeight - 3) * Math.min(value / scale, 1)).toFixed(1);
-  const close = () => path && area ? `L${x(last)} ${chartHeight}Z` : "";
+  const close = () => (path && area ? `L${x(last)} ${chartHeight}Z` : "");
   for (const sample of samples) {
     if (sample.at - last > longestGap) path += close() + (area ? `M${x(sample.at)} ${chartHeight}L` : "M");
     else path += "L";
@@ -38,23 +42,46 @@ const linePath = (samples, pick, now, scale, area) => {
   return path + close();
 };
 
-// chart draws lines, each {name, pick}; the second one is dashed. text is the words for a value.
-const chart = ({ label, lines, text }) => {
-  const value = el("span", { className: "value" }), most = el("span", { className: "most" });
+// chart draws lines, each a function of a sample; the second one is dashed. text is the words for the values of a
+// sample, or for the end of the scale; names tells several lines apart.
+const chart = ({ label, lines, text, names = [] }) => {
+  const swatch = (i) =>
+    svg(
+      "svg",
+      { viewBox: "0 0 18 4", class: "swatch", "aria-hidden": "true" },
+      svg("path", { d: "M0 2H18", class: i ? "line second" : "line" }),
+    );
+  const value = el("span", { className: "value" }),
+    most = el("span", { className: "most" });
   const area = svg("path", { class: "area" });
   const paths = lines.map((line, i) => svg("path", { class: i ? "line second" : "line" }));
   const mark = svg("path", { class: "mark" });
-  const picture = svg("svg", { viewBox: `0 0 ${chartWidth} ${chartHeight}`, preserveAspectRatio: "none", role: "img" },
-    area, ...paths, mark);
-  const root = el("figure", { className: "chart" },
-    el("figcaption", {}, el("span", { className: "label", textContent: label }), value),
-    el("div", { className: "plot" }, picture, most));
-  let pointed = null, drawn = { samples: [], now: 0, scale: 1 };
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${chartWidth} ${chartHeight}`, preserveAspectRatio: "none", role: "img" },
+    area,
+    ...paths,
+    mark,
+  );
+  const root = el(
+    "figure",
+    { className: "chart" },
+    el(
+      "figcaption",
+      {},
+      el("span", {}, ...(names.length ? names.flatMap((name, i) => [`${name} `, swatch(i), " "]) : [label])),
+      most,
+      value,
+    ),
+    picture,
+  );
+  let pointed = null,
+    drawn = { samples: [], now: 0, scale: 1 };
 
-  const read = (sample) => lines.map((line) => `${line.name} ${text(line.pick(sample))}`.trim()).join(" · ");
+  const read = (sample) => text(...lines.map((pick) => pick(sample)));
   const tell = () => {
     const { samples, now } = drawn;
-    const near = (at) => samples.reduce((best, s) => Math.abs(s.at - at) < Math.abs(best.at - at) ? s : best);
+    const near = (at) => samples.reduce((best, s) => (Math.abs(s.at - at) < Math.abs(best.at - at) ? s : best));
     const at = pointed === null ? null : now - shownTime * (1 - pointed);
     const sample = samples.length === 0 ? null : at === null ? samples.at(-1) : near(at);
     put(value, sample ? (at === null ? "" : `${clock(sample.at - api.skew)}  `) + read(sample) : "–");
@@ -75,14 +102,16 @@ const chart = ({ label, lines, text }) => {
     root,
     draw(samples, now, scale) {
       drawn = { samples, now, scale };
-      area.setAttribute("d", linePath(samples, lines[0].pick, now, scale, true));
-      paths.forEach((path, i) => path.setAttribute("d", linePath(samples, lines[i].pick, now, scale, false)));
-      put(most, text(scale));
+      area.setAttribute("d", linePath(samples, lines[0], now, scale, true));
+      paths.forEach((path, i) => path.setAttribute("d", linePath(samples, lines[i], now, scale, false)));
+      put(most, `0–${text(scale).replace(/\.0+(?=\D)/, "")}`);
       tell();
-      const last = samples.at(-1);
-      picture.setAttribute("aria-label", last
-        ? `${label}: ${read(last)}; at most ${text(Math.max(...samples.map((s) => Math.max(...lines.map((l) => l.pick(s))))))}`
-          + " in the last 5 minutes" : `${label}: nothing known yet`);
+      const last = samples.at(-1),
+        peak = Math.max(...lines.flatMap((pick) => samples.map(pick)));
+      picture.setAttribute(
+        "aria-label",
+        label + (last ? `: ${read(last)}; at most ${text(peak)} in the last 5 minutes` : ": nothing known yet"),
+      );
     },
   };
 };

@@ -8,14 +8,24 @@ const announce = (text) => {
   announce.timer = setTimeout(() => put(toast, ""), 6000);
 };
 
-// ask opens a dialog. act() does it and returns the words for that it is done; while it fails, the dialog stays and says
+// ask opens a dialog. act() does it and returns words for what is done then; while it fails, the dialog stays and says
 // why. Without act there is nothing to confirm.
 const ask = ({ title, body, confirm, danger = false, act }) => {
   const problem = notice();
-  const go = el("button", { className: danger ? "danger" : "primary", textContent: confirm, data: { testid: "confirm" } });
+  const go = el("button", {
+    className: danger ? "danger" : "primary",
+    textContent: confirm,
+    data: { testid: "confirm" },
+  });
   const cancel = el("button", { type: "button", textContent: act ? "Cancel" : "Close" });
-  const form = el("form", { method: "dialog" }, el("h2", { id: "dialog-title", textContent: title }), ...body, problem.root,
-    el("div", { className: "buttons" }, cancel, act ? go : null));
+  const form = el(
+    "form",
+    { method: "dialog" },
+    el("h2", { id: "dialog-title", textContent: title }),
+    ...body,
+    problem.root,
+    el("div", { className: "buttons" }, cancel, act ? go : null),
+  );
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
@@ -38,32 +48,68 @@ const ask = ({ title, body, confirm, danger = false, act }) => {
 };
 
 // act is a button that does something without being asked twice.
-const act = (button, does) => button.addEventListener("click", async () => {
-  button.disabled = true;
-  try {
-    announce(await does());
-  } catch (err) {
-    announce(err.message);
-  }
-  button.disabled = false;
-  refresh();
-});
+const act = (button, does) =>
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      announce(await does());
+    } catch (err) {
+      announce(err.message);
+    }
+    button.disabled = false;
+    refresh();
+  });
 
 // Fields.
 
-const field = (label, input, hint = "") => el("label", { className: "field" },
-  el("span", { textContent: label }), input, hint ? el("small", { textContent: hint }) : null);
+const field = (label, input, hint = "") =>
+  el(
+    "label",
+    { className: "field" },
+    el("span", { textContent: label }),
+    input,
+    hint ? el("small", { textContent: hint }) : null,
+  );
 
-const choice = (name, value, text, hint, checked) => el("label", { className: "choice" },
-  el("input", { type: "radio", name, value, checked }), el("span", {}, text, el("small", { textContent: hint })));
+const choice = (name, value, text, hint, checked) =>
+  el(
+    "label",
+    { className: "choice" },
+    el("input", { type: "radio", name, value, checked }),
+    el("span", {}, text, el("small", { textContent: hint })),
+  );
 
 // duration is a number with a unit, as the API takes it: "90m".
 const duration = (label, value, unit, hint) => {
-  const number = el("input", { type: "number", min: 0, max: 9999, step: 1, value, required: true, data: { testid: "timeout" } });
-  const units = el("select", { ariaLabel: `Unit of ${label.toLowerCase()}` },
-    ...[["s", "seconds"], ["m", "minutes"], ["h", "hours"]].map(([id, name]) =>
-      el("option", { value: id, textContent: name, selected: id === unit })));
-  const root = el("div", { className: "field" }, el("label", {}, el("span", { textContent: label }), number), units,
-    el("small", { textContent: hint }));
-  return { root, get value() { return `${Number(number.value)}${units.value}`; } };
+  const number = el("input", {
+    type: "number",
+    min: 0,
+    max: 9999,
+    step: 1,
+    value,
+    required: true,
+    data: { testid: "timeout" },
+  });
+  const units = el(
+    "select",
+    { ariaLabel: `Unit of ${label.toLowerCase()}` },
+    ...[
+      ["s", "seconds"],
+      ["m", "minutes"],
+      ["h", "hours"],
+    ].map(([id, name]) => el("option", { value: id, textContent: name, selected: id === unit })),
+  );
+  const root = el(
+    "div",
+    { className: "field" },
+    el("label", {}, el("span", { textContent: label }), number),
+    units,
+    el("small", { textContent: hint }),
+  );
+  return {
+    root,
+    get value() {
+      return `${Number(number.value)}${units.value}`;
+    },
+  };
 };

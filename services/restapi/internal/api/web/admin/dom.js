@@ -39,14 +39,14 @@ const icons = {
   key: "M8 1.5l5.5 2v4c0 3.5-2.3 5.9-5.5 7c-3.2-1.1-5.5-3.5-5.5-7v-4zM5.5 8l1.8 1.8L10.8 6.2",
 };
 
-const icon = (name) => svg("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" },
-  svg("path", { d: icons[name] }));
+const icon = (name) =>
+  svg("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" }, svg("path", { d: icons[name] }));
 
 // pill is a state: tone is good, warn, bad, accent or dim.
-const pill = (tone, sign, text, title = "") => {
-  const node = el("span", { className: "pill", title, data: { tone } }, icon(sign), text);
-  return node;
-};
+const pill = (tone, sign, text) => el("span", { className: "pill", data: { tone } }, icon(sign), text);
+
+// named is what a table of states has for one; a newer release may know more of them.
+const named = (states, name) => states[name] ?? ["dim", "empty", name || "unknown"];
 
 // keyed keeps one part of the page for each item: make(item) gives {root, update(item)}, and gone() if it has to. Parts
 // stay the same nodes while they are there, so that no button is replaced under the finger.
@@ -72,7 +72,7 @@ const keyed = (box, keyOf, make) => {
 // The parts of a table say what they are themselves: on a narrow screen they are laid out as cards, and browsers would
 // forget it. A cell is a text, {text, ...properties of an element}, {pill: [tone, sign, text]} or a list of these.
 const cellNode = (value) => {
-  if (value === null || typeof value !== "object") return String(value ?? "");
+  if (value === null || typeof value !== "object") return el("span", { textContent: value ?? "" });
   if (value.pill) return pill(...value.pill);
   const { text, name = value.href ? "a" : value.onclick ? "button" : "span", ...props } = value;
   return el(name, { ...props, textContent: text });
@@ -81,10 +81,10 @@ const cellNode = (value) => {
 const table = (label, columns, keyOf, rowId) => {
   const body = el("tbody", { role: "rowgroup" });
   const heads = columns.map(({ head, kind = "" }) =>
-    el("th", { role: "columnheader", scope: "col", className: kind, textContent: head }));
+    el("th", { role: "columnheader", scope: "col", className: kind, textContent: head }),
+  );
   const row = () => {
-    const cells = columns.map(({ head, kind = "" }) =>
-      el("td", { role: "cell", className: kind, data: { head } }));
+    const cells = columns.map(({ head, kind = "" }) => el("td", { role: "cell", className: kind, data: { head } }));
     const shown = [];
     const root = el("tr", { role: "row", data: { testid: rowId } }, ...cells);
     return {
@@ -101,8 +101,16 @@ const table = (label, columns, keyOf, rowId) => {
       },
     };
   };
-  const root = el("div", { className: "table card" }, el("table", { role: "table", ariaLabel: label },
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...heads)), body));
+  const root = el(
+    "div",
+    { className: "table card" },
+    el(
+      "table",
+      { role: "table", ariaLabel: label },
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...heads)),
+      body,
+    ),
+  );
   return { root, fill: keyed(body, keyOf, row) };
 };
 
@@ -120,21 +128,42 @@ const notice = () => {
 
 // Words for figures.
 
-const seconds = (s) => s < 120 ? `${Math.round(s)} s` : s < 7200 ? `${Math.round(s / 60)} min`
-  : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
-const since = (time) => time ? `${seconds(Math.max(0, (api.now() - Date.parse(time)) / 1000))} ago` : "–";
-const clock = (ms) => new Date(ms).toLocaleTimeString();
-const moment = (time) => time ? new Date(time).toLocaleString() : "–";
+const seconds = (s) =>
+  s < 120
+    ? `${Math.round(s)} s`
+    : s < 7200
+      ? `${Math.round(s / 60)} min`
+      : s < 172800
+        ? `${Math.round(s / 3600)} h`
+        : `${Math.round(s / 86400)} days`;
+const since = (time) => (time ? `${seconds(Math.max(0, (api.now() - Date.parse(time)) / 1000))} ago` : "–");
+const clock = (ms) => new Date(ms).toLocaleTimeString(undefined, { hourCycle: "h23" });
+const moment = (time) =>
+  time
+    ? new Date(time).toLocaleString(undefined, {
+        month: "short",
+        day: "numeric",
+        hour: "2-digit",
+        minute: "2-digit",
+        second: "2-digit",
+        hourCycle: "h23",
+      })
+    : "–";
 const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 const cores = (n) => `${n.toFixed(n < 10 ? 2 : 1)} cores`;
-const mebibytes = (n) => n >= 2 ** 30 ? `${(n / 2 ** 30).toFixed(2)} GiB` : `${Math.round(n / 2 ** 20)} MiB`;
-const bits = (n) => n >= 1e9 ? `${(n / 1e9).toFixed(2)} Gbit/s` : n >= 1e6 ? `${(n / 1e6).toFixed(1)} Mbit/s`
-  : `${Math.round(n / 1e3)} kbit/s`;
+const mebibytes = (n) => (n >= 2 ** 30 ? `${(n / 2 ** 30).toFixed(2)} GiB` : `${Math.round(n / 2 ** 20)} MiB`);
+// bits is one figure or several in the unit of the largest.
+const bits = (...all) => {
+  const most = Math.max(...all);
+  const [unit, size, digits] = most >= 1e9 ? ["Gbit/s", 1e9, 2] : most >= 1e6 ? ["Mbit/s", 1e6, 1] : ["kbit/s", 1e3, 0];
+  return `${all.map((n) => (n / size).toFixed(digits)).join(" / ")} ${unit}`;
+};
 const left = (time) => {
   const s = Math.ceil((Date.parse(time) - api.now()) / 1000);
   if (s <= 0) return "now";
   const two = (n) => String(n).padStart(2, "0");
-  const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+  const h = Math.floor(s / 3600),
+    m = Math.floor(s / 60) % 60;
   return h ? `in ${h}:${two(m)}:${two(s % 60)}` : `in ${m}:${two(s % 60)}`;
 };
 

@@ -1,6 +1,8 @@
 // The page itself: which view is shown, looking again and again, and the key.
 
-const period = 2000, hiddenPeriod = 10e3, longestWait = 10e3; // ms between looks, while nobody sees the page, after failures
+const period = 2000,
+  hiddenPeriod = 10e3,
+  longestWait = 10e3; // ms between looks, while nobody sees the page, after failures
 const views = [servers, sessions, rollouts, replicas, audit];
 
 const link = (view, query = {}) => {
@@ -30,7 +32,11 @@ const glance = {
   },
 };
 
-let shown = servers, timer, failures = 0, looking = false, again = false;
+let shown = servers,
+  timer,
+  failures = 0,
+  looking = false,
+  again = false;
 
 // route shows the view that the address names.
 const route = () => {
@@ -85,7 +91,8 @@ const look = async () => {
   let wait = document.hidden ? hiddenPeriod : period;
   try {
     for (const view of views) {
-      if (view === shown || view.always) await lookAt(view); // one after the other: a key that is no good is refused once
+      // One after the other: a key that is no good is refused once.
+      if (view === shown || view.always) await lookAt(view);
     }
     failures = 0;
     document.body.dataset.signedIn = "yes";
@@ -98,7 +105,10 @@ const look = async () => {
       return;
     }
     failures++;
-    wait = Math.max(err.retryAfter * 1000 || 0, Math.min(longestWait, 500 * 2 ** failures) * (0.75 + Math.random() / 2));
+    wait = Math.max(
+      err.retryAfter * 1000 || 0,
+      Math.min(longestWait, 500 * 2 ** failures) * (0.75 + Math.random() / 2),
+    );
     state("warn", `Reconnecting: ${err.message}`);
     if (document.body.dataset.signedIn !== "yes") put(byId("login-problem"), err.message);
     if (!(err instanceof Problem)) console.error(err); // a fault of this page

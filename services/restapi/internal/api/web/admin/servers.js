@@ -5,23 +5,35 @@ const silentAfter = 10; // s without a heartbeat
 
 const statuses = { up: ["good", "good", "Up"], suspect: ["warn", "warn", "Suspect"], down: ["bad", "bad", "Down"] };
 const availabilities = {
-  active: ["good", "run", "Takes sessions"], draining: ["warn", "leave", "Draining"], drained: ["dim", "empty", "Drained"],
+  active: ["good", "run", "Takes sessions"],
+  draining: ["warn", "leave", "Draining"],
+  drained: ["dim", "empty", "Drained"],
 };
 
 const figures = [
-  { id: "cpu", label: "CPU", text: cores, unit: 0.1, lines: [{ name: "", pick: (s) => s.cpu }] },
-  { id: "memory", label: "Memory", text: mebibytes, unit: 2 ** 20, lines: [{ name: "", pick: (s) => s.memoryBytes }] },
-  { id: "bitrate", label: "Bitrate", text: bits, unit: 1e5,
-    lines: [{ name: "in", pick: (s) => s.bitrateIn }, { name: "out", pick: (s) => s.bitrateOut }] },
-  { id: "sessions", label: "Sessions", text: (n) => n.toLocaleString(), unit: 10, lines: [{ name: "", pick: (s) => s.sessions }] },
+  { id: "cpu", label: "CPU", text: cores, unit: 0.1, lines: [(s) => s.cpu] },
+  { id: "memory", label: "Memory", text: mebibytes, unit: 2 ** 20, lines: [(s) => s.memoryBytes] },
+  {
+    id: "bitrate",
+    label: "Media in and out",
+    names: ["In", "Out"],
+    text: bits,
+    unit: 1e5,
+    lines: [(s) => s.bitrateIn, (s) => s.bitrateOut],
+  },
+  { id: "sessions", label: "Sessions", text: (n) => n.toLocaleString(), unit: 10, lines: [(s) => s.sessions] },
 ];
 
-const needsAttention = (s) => s.status !== "up" || s.availability !== "active" || s.membership?.state === "refused"
-  || api.now() - Date.parse(s.heartbeatAt) > silentAfter * 1000;
+const needsAttention = (s) =>
+  s.status !== "up" ||
+  s.availability !== "active" ||
+  s.membership?.state === "refused" ||
+  api.now() - Date.parse(s.heartbeatAt) > silentAfter * 1000;
 
 // drainStrip is how far the drain of a server is.
 const drainStrip = () => {
-  const text = el("p"), bar = el("progress", { max: 1, ariaLabel: "Time of the drain that is over" });
+  const text = el("p"),
+    bar = el("progress", { max: 1, ariaLabel: "Time of the drain that is over" });
   const root = el("div", { className: "drain", hidden: true, data: { testid: "drain" } }, text, bar);
   let shown = "";
   return {
@@ -36,34 +48,72 @@ const drainStrip = () => {
       bar.value = (api.now() - Date.parse(drain.since)) / (Date.parse(drain.deadline) - Date.parse(drain.since)) || 0;
       if (key === shown) return;
       shown = key;
-      text.replaceChildren(...(drained
-        ? ["Empty: it has no session and is given none. ", el("small", { textContent: `Drained by ${drain.by ?? "an operator"}.` })]
-        : [el("strong", { textContent: `${count(drain.remaining, "session")} left` }), ", deadline ",
-          countdown(drain.deadline), `, ${then}. `,
-          el("small", { textContent: `Since ${moment(drain.since)}${drain.by ? `, by ${drain.by}` : ""}.` })]));
+      text.replaceChildren(
+        ...(drained
+          ? [
+              "Empty: it has no session and is given none. ",
+              el("small", { textContent: `Drained by ${drain.by ?? "an operator"}.` }),
+            ]
+          : [
+              el("strong", { textContent: `${count(drain.remaining, "session")} left` }),
+              ", deadline ",
+              countdown(drain.deadline),
+              `, ${then}. `,
+              el("small", { textContent: `Since ${moment(drain.since)}${drain.by ? `, by ${drain.by}` : ""}.` }),
+            ]),
+      );
     },
   };
 };
 
 const askToDrain = (server) => {
   const others = servers.known.filter((s) => s.id !== server.id && s.status === "up" && s.availability === "active");
-  const timeout = duration("Time for the sessions to end by themselves", server.drain ? 15 : 60, "m", "0 means at once.");
-  const warning = others.length ? null : el("p", { className: "notice",
-    textContent: "No other server takes sessions: new ones will be refused, and those here cannot be moved." });
+  const timeout = duration(
+    "Time for the sessions to end by themselves",
+    server.drain ? 15 : 60,
+    "m",
+    "0 means at once.",
+  );
+  const warning = others.length
+    ? null
+    : el("p", {
+        className: "notice",
+        textContent: "No other server takes sessions: new ones will be refused, and those here cannot be moved.",
+      });
   const once = api.once();
   const dialog = ask({
     title: server.drain ? `Change the drain of ${server.id}` : `Drain ${server.id}`,
     confirm: server.drain ? "Change it" : "Drain it",
-    body: [el("p", { textContent: `It has ${count(server.sessions, "session")}. They go on and can still be joined; no new`
-      + " session is placed on it." }), warning, timeout.root, el("fieldset", {},
-      el("legend", { textContent: "Sessions that are left at the deadline" }),
-      choice("then", "relocate", "Move them to other servers", "Clients connect there before the old media ends.",
-        server.drain?.then !== "wait"),
-      choice("then", "wait", "Wait until they end", "However long that takes.", server.drain?.then === "wait"))],
+    body: [
+      el("p", {
+        textContent:
+          `It has ${count(server.sessions, "session")}. They go on and can still be joined; no new` +
+          " session is placed on it.",
+      }),
+      warning,
+      timeout.root,
+      el(
+        "fieldset",
+        {},
+        el("legend", { textContent: "Sessions that are left at the deadline" }),
+        choice(
+          "then",
+          "relocate",
+          "Move them to other servers",
+          "Clients connect there before the old media ends.",
+          server.drain?.then !== "wait",
+        ),
+        choice("then", "wait", "Wait until they end", "However long that takes.", server.drain?.then === "wait"),
+      ),
+    ],
     async act() {
       const then = dialog.querySelector("input[name=then]:checked").value;
-      await api.call("POST", `/v1/admin/servers/${encodeURIComponent(server.id)}/drain`,
-        { timeout: timeout.value, then }, `${once}-${timeout.value}-${then}`);
+      await api.call(
+        "POST",
+        `/v1/admin/servers/${encodeURIComponent(server.id)}/drain`,
+        { timeout: timeout.value, then },
+        `${once}-${timeout.value}-${then}`,
+      );
       return `${server.id} is being drained.`;
     },
   });
@@ -71,20 +121,31 @@ const askToDrain = (server) => {
 
 // serverRow is one server.
 const serverRow = (first) => {
-  const id = first.id, path = `/v1/admin/servers/${encodeURIComponent(id)}`;
-  const pills = el("p", { className: "pills" }), facts = el("p", { className: "facts" });
+  const id = first.id,
+    path = `/v1/admin/servers/${encodeURIComponent(id)}`;
+  const pills = el("p", { className: "pills" }),
+    facts = el("p", { className: "facts" });
   const charts = figures.map((figure) => chart(figure));
   const drain = el("button", { type: "button", data: { testid: "drain-button" } });
   const undo = el("button", { type: "button", textContent: "Undo drain", data: { testid: "undrain-button" } });
   const strip = drainStrip();
-  const root = el("article", { className: "server card", data: { testid: "server", server: id } },
+  const root = el(
+    "article",
+    { className: "server card", data: { testid: "server", server: id } },
     el("div", { className: "who" }, el("h3", { textContent: id }), pills, facts),
     el("div", { className: "charts" }, ...charts.map((c) => c.root)),
-    el("div", { className: "actions" }, drain, undo,
+    el(
+      "div",
+      { className: "actions" },
+      drain,
+      undo,
       el("a", { href: link("sessions", { server: id }), textContent: "Sessions" }),
-      el("a", { href: link("audit", { object: `server:${id}` }), textContent: "Audit" })),
-    strip.root);
-  let current = first, shown = "";
+      el("a", { href: link("audit", { object: `server:${id}` }), textContent: "Audit" }),
+    ),
+    strip.root,
+  );
+  let current = first,
+    shown = "";
   drain.addEventListener("click", () => askToDrain(current));
   act(undo, async () => {
     await api.call("DELETE", `${path}/drain`);
@@ -93,18 +154,34 @@ const serverRow = (first) => {
 
   const tell = (s) => {
     const silent = (api.now() - Date.parse(s.heartbeatAt)) / 1000 > silentAfter;
-    const list = [statuses[s.status], availabilities[s.availability]];
+    const list = [named(statuses, s.status)];
+    if (s.status === "up" || s.availability !== "active") list.push(named(availabilities, s.availability));
     if (s.membership) {
-      list.push(s.membership.state === "admitted" ? ["good", "key", "Member"]
-        : ["bad", "key", `Refused: ${s.membership.reason || "no reason given"}`]);
+      list.push(
+        s.membership.state === "admitted"
+          ? ["good", "key", "Member"]
+          : ["bad", "key", `Refused: ${s.membership.reason || "no reason given"}`],
+      );
     }
     if (silent && s.status !== "down") list.push(["warn", "warn", "Silent"]);
     const text = JSON.stringify(list);
-    if (text !== shown) pills.replaceChildren(...list.map((p) => pill(...(p ?? ["dim", "empty", "Unknown"]))));
+    if (text !== shown) pills.replaceChildren(...list.map((p) => pill(...p)));
     shown = text;
-    put(facts, [s.version || "no version", s.region && `region ${s.region}`,
-      s.capacity ? `${s.load.pipelines} of ${count(s.capacity, "pipeline")}` : count(s.load.pipelines, "pipeline"),
-      count(s.load.endpoints, "endpoint"), `heard of ${since(s.heartbeatAt)}`].filter(Boolean).join(" · "));
+    const carries =
+      s.status === "down"
+        ? []
+        : [
+            s.capacity
+              ? `${s.load.pipelines} of ${count(s.capacity, "pipeline")}`
+              : count(s.load.pipelines, "pipeline"),
+            count(s.load.endpoints, "endpoint"),
+          ];
+    put(
+      facts,
+      [s.version || "no version", s.region && `region ${s.region}`, ...carries, `heard of ${since(s.heartbeatAt)}`]
+        .filter(Boolean)
+        .join(" · "),
+    );
     put(drain, s.availability === "active" ? "Drain…" : "Change…");
     drain.hidden = s.availability === "drained";
     undo.hidden = s.availability === "active";
@@ -124,13 +201,22 @@ const serverRow = (first) => {
 };
 
 const servers = {
-  id: "servers", title: "Media servers", always: true, // the charts go on while another view is shown
-  known: [], histories: new Map(), scales: {}, at: 0, most: shownServers,
+  id: "servers",
+  title: "Media servers",
+  always: true, // the charts go on while another view is shown
+  known: [],
+  histories: new Map(),
+  scales: {},
+  at: 0,
+  most: shownServers,
 
   build(root) {
     this.search = el("input", { type: "search", placeholder: "Name, version or region", ariaLabel: "Find servers" });
-    this.which = el("select", { ariaLabel: "Which servers" },
-      ...["All", "Needing attention"].map((text) => el("option", { textContent: text })));
+    this.which = el(
+      "select",
+      { ariaLabel: "Which servers" },
+      ...["All", "Needing attention"].map((text) => el("option", { textContent: text })),
+    );
     this.said = el("span", { className: "dim" });
     this.list = el("div", { className: "servers" });
     this.none = el("p", { className: "empty", hidden: true });
@@ -158,10 +244,13 @@ const servers = {
 
   draw() {
     const text = this.search.value.trim().toLowerCase();
-    const found = this.known.filter((s) => (this.which.selectedIndex === 0 || needsAttention(s))
-      && `${s.id} ${s.version} ${s.region}`.toLowerCase().includes(text));
+    const found = this.known.filter(
+      (s) =>
+        (this.which.selectedIndex === 0 || needsAttention(s)) &&
+        `${s.id} ${s.version} ${s.region}`.toLowerCase().includes(text),
+    );
     for (const { id, lines, unit } of figures) {
-      const most = Math.max(0, ...lines.flatMap(({ pick }) => found.map((s) => this.histories.get(s.id).most(pick))));
+      const most = Math.max(0, ...lines.flatMap((pick) => found.map((s) => this.histories.get(s.id).most(pick))));
       this.scales[id] = scaleFor(most, unit);
     }
     this.fill(found.slice(0, this.most));
