@@ -55,6 +55,8 @@ func (w *wrapper) run(ctx context.Context, probes *probes) error {
 
 	var loops, tasks sync.WaitGroup
 	w.startLoops(running, &loops, queues)
+	leader := w.leader(queues, probes.registry)
+	loops.Go(func() { leader.run(running) })
 	tasks.Go(func() { queues.Tasks(consuming) })
 	probes.ready(w.checks(queues)...)
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -89,6 +90,13 @@ func (q *Queues) Register(registry prometheus.Registerer) {
 	gauge("orkestro_wrapper_subscriptions", "Session queues that this Wrapper is subscribed to.", func() float64 {
 		return float64(q.active.Load())
 	})
+}
+
+// Sessions lists the live sessions that this Wrapper knows of, in no order.
+func (q *Queues) Sessions() []control.SessionID {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Keys(q.keep))
 }
 
 // Synced reports whether the list of live sessions was read.

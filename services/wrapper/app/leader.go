@@ -1,0 +1,37 @@
+package app
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orkestro/orkestro/services/wrapper/internal/lease"
+	"github.com/orkestro/orkestro/services/wrapper/internal/overview"
+	"github.com/orkestro/orkestro/services/wrapper/internal/watch"
+)
+
+// leaseFleet is the name of the lease of the Wrapper that leads.
+const leaseFleet = "fleet"
+
+// leader is what one Wrapper does for all.
+type leader struct {
+	*wrapper
+	tasks []func(context.Context) // run side by side while the lease is held
+}
+
+func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *leader {
+	seen := overview.New(w.store, w.broker, queues.Sessions, registry, w.log)
+	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run}}
+}
+
+// run leads whenever this Wrapper holds the lease, until ctx ends.
+func (l *leader) run(ctx context.Context) {
+	lease.Hold(ctx, l.store.Leases, leaseFleet, l.cfg.ID, l.log, func(ctx context.Context) {
+		var running sync.WaitGroup
+		defer running.Wait()
+		for _, task := range l.tasks {
+			running.Go(func() { task(ctx) })
+		}
+	})
+}
