@@ -8,6 +8,7 @@ import (
 
 	"github.com/orkestro/orkestro/services/wrapper/internal/lease"
 	"github.com/orkestro/orkestro/services/wrapper/internal/overview"
+	"github.com/orkestro/orkestro/services/wrapper/internal/rollout"
 	"github.com/orkestro/orkestro/services/wrapper/internal/watch"
 )
 
@@ -22,7 +23,8 @@ type leader struct {
 
 func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *leader {
 	seen := overview.New(w.store, w.broker, queues.Sessions, registry, w.log)
-	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run}}
+	rollouts := rollout.New(w.cfg.ID, w.store.Rollouts, w.store.MediaServers, w.store.Audit, w.log)
+	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run}}
 }
 
 // run leads whenever this Wrapper holds the lease, until ctx ends.
