@@ -54,7 +54,7 @@ func (w *wrapper) run(ctx context.Context, probes *probes) error {
 	defer stopTasks()
 
 	var loops, tasks sync.WaitGroup
-	w.startLoops(running, &loops, queues)
+	w.startLoops(running, &loops, queues, newReads(probes.registry))
 	leader := w.leader(queues, probes.registry)
 	loops.Go(func() { leader.run(running) })
 	tasks.Go(func() { queues.Tasks(consuming) })
@@ -85,15 +85,19 @@ func (w *wrapper) queues(registry prometheus.Registerer) *watch.Queues {
 }
 
 // startLoops starts what runs beside the requests.
-func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues *watch.Queues) {
+func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues *watch.Queues, counts reads) {
 	reconciler := reconcile.New(w.cfg.ReconcilePeriod, w.cfg.ID, w.store, w.fleet, w.connect, w.broker, w.log)
 	sweeper := presence.New(presence.Config{
 		Every: w.cfg.SweepPeriod, Grace: w.cfg.GraceTime, EmptyTimeout: w.cfg.EmptyTimeout,
 	}, w.store, w.broker, w.log)
 	monitor := liveness.New(w.cfg.ID, w.fleet, w.pool, w.store, reconciler, w.log)
 
-	group.Go(func() { _ = w.store.MediaServers.Watch(ctx, w.fleet, w.log) }) // ends with ctx only
-	group.Go(func() { _ = w.store.Sessions.WatchLive(ctx, queues, w.log) })
+	group.Go(func() { // ends with ctx only
+		_ = w.store.MediaServers.Watch(ctx, countedServers{w.fleet, counts.servers}, w.log)
+	})
+	group.Go(func() {
+		_ = w.store.Sessions.WatchLive(ctx, countedSessions{queues, counts.sessions}, w.log)
+	})
 	group.Go(func() { monitor.Run(ctx) })
 	group.Go(func() { reconciler.Run(ctx) })
 	group.Go(func() { reconciler.EndRelocations(ctx) })

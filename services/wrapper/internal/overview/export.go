@@ -42,7 +42,7 @@ func newFamilies() families {
 		heartbeat:              fleet("heartbeat_age_seconds", "Age of the oldest heartbeat.", "service"),
 		queues:                 fleet("queue_messages", "Messages that wait for a consumer.", "queue"),
 		remaining:              fleet("drain_remaining_sessions", "Sessions on a draining server.", "server", "then"),
-		deadline:               fleet("drain_deadline_timestamp_seconds", "Deadline of a drain, Unix time.", "server", "then"),
+		deadline:               fleet("drain_deadline_timestamp_seconds", "End of a drain, Unix time.", "server", "then"),
 		rollout:                fleet("rollout_state", "1 for the state of the rollout that goes on.", "state"),
 		rolloutServers:         fleet("rollout_servers", "Media servers that the rollout replaces."),
 		rolloutReplacedServers: fleet("rollout_replaced_servers", "Those of them that are replaced."),
