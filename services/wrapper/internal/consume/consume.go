@@ -69,6 +69,7 @@ func (c *Consumer) Options() broker.SubscribeOptions {
 //	refused (not retryable)         error      acknowledged
 //	failed, something is away       -          postponed
 //	media server out of reach       -          postponed, after a few tries
+//	of a newer release              -          postponed, see newerFor
 //	failed, may be tried again      -          tried again
 //	failed for the last time        error      dead-letter queue
 //	cannot be read                  invalid    dead-letter queue
@@ -81,6 +82,10 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 	case err == nil:
 	case broker.IsPermanent(err):
 		c.giveUp(d, err)
+	case errors.Is(err, errNewer):
+		c.log.Debug("request left to a newer Wrapper", attributes(d, err)...)
+		c.metrics.postponed.WithLabelValues(c.label(d)).Inc()
+		return broker.Postpone(err)
 	case session.Retryable(err) && (c.outOfReach(d, err) || c.lacks(ctx)):
 		c.log.Debug("request postponed", attributes(d, err)...)
 		c.metrics.postponed.WithLabelValues(c.label(d)).Inc()
@@ -150,6 +155,9 @@ func attributes(d broker.Delivery, err error) []any {
 }
 
 func (c *Consumer) call(ctx context.Context, d broker.Delivery, last bool) (any, error) {
+	if err := understood(d.Message, time.Now()); err != nil {
+		return nil, err
+	}
 	handle, found := c.routes[d.Type]
 	if !found {
 		return nil, broker.Permanent(control.Errorf(control.CodeInvalid, "a message of type %q is not known", d.Type))
