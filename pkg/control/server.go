@@ -22,7 +22,11 @@ const (
 )
 
 // DrainBySignal is who drains a server whose process was asked to end: such a drain ends with the process.
-const DrainBySignal = "signal"
+// DrainByRollout begins the name of a rollout that does; its id follows.
+const (
+	DrainBySignal  = "signal"
+	DrainByRollout = "rollout:"
+)
 
 // Drain is how a media server is being emptied, nil in the document of one that is active.
 type Drain struct {
@@ -31,6 +35,7 @@ type Drain struct {
 	Then      DrainThen `bson:"then"`
 	By        string    `bson:"by"`        // "key:<name>", "rollout:<id>" or [DrainBySignal]
 	Remaining int64     `bson:"remaining"` // sessions that still have media there, as last counted
+	Waiting   string    `bson:"waiting"`   // why they cannot be relocated; "" if nothing is known to be in the way
 }
 
 // Status is what the fleet sees of a media server.
@@ -95,6 +100,8 @@ const (
 )
 
 // AuditEntry is one document of the append-only collection "audit": who did what to which object, and how it ended.
+// Seq, Previous and Hash are its link of the chain (package audit); the store makes them, and entries of before there
+// was a chain have none.
 type AuditEntry struct {
 	ID     string    `bson:"_id" json:"id"`
 	Time   time.Time `bson:"time" json:"time"`
@@ -103,4 +110,8 @@ type AuditEntry struct {
 	Object string    `bson:"object" json:"object"` // "session:<id>", "server:<id>"...
 	Reason string    `bson:"reason" json:"reason,omitempty"`
 	Result string    `bson:"result" json:"result"` // "ok" or an error code
+
+	Seq      int64  `bson:"seq,omitempty" json:"seq,omitempty"`           // from 1, without a gap
+	Previous string `bson:"previous,omitempty" json:"previous,omitempty"` // the hash of the entry before, "" of the first
+	Hash     string `bson:"hash,omitempty" json:"hash,omitempty"`
 }

@@ -17,25 +17,29 @@ import (
 type MediaServers struct{ c *mongo.Collection }
 
 // Register enters a media server, or a new instance of one that is known: what was counted for the instance before
-// starts again, what the operator wants of the server (availability) stays.
+// starts again, what the operator wants of the server stays. A drain ends that was of the process before, or of a
+// rollout that wanted another version.
 func (m *MediaServers) Register(ctx context.Context, server control.MediaServer) error {
-	update := bson.D{
-		{Key: "$set", Value: bson.D{
-			{Key: "instance", Value: server.Instance},
-			{Key: "url", Value: server.URL},
-			{Key: "region", Value: server.Region},
-			{Key: "version", Value: server.Version},
-			{Key: "status", Value: control.StatusUp},
-			{Key: "capacity", Value: server.Capacity},
-			{Key: "load", Value: server.Load},
-			{Key: "placed", Value: int64(0)},
-			{Key: "suspectedBy", Value: []string{}},
-			{Key: "startedAt", Value: server.StartedAt},
-			{Key: "heartbeatAt", Value: server.HeartbeatAt},
-		}},
-		{Key: "$setOnInsert", Value: bson.D{{Key: "availability", Value: control.AvailabilityActive}}},
+	set := bson.D{
+		{Key: "instance", Value: server.Instance},
+		{Key: "url", Value: server.URL},
+		{Key: "region", Value: server.Region},
+		{Key: "version", Value: server.Version},
+		{Key: "status", Value: control.StatusUp},
+		{Key: "capacity", Value: server.Capacity},
+		{Key: "load", Value: server.Load},
+		{Key: "placed", Value: int64(0)},
+		{Key: "suspectedBy", Value: []string{}},
+		{Key: "startedAt", Value: server.StartedAt},
+		{Key: "heartbeatAt", Value: server.HeartbeatAt},
 	}
-	_, err := m.c.UpdateOne(ctx, byID(server.ID), update, options.Update().SetUpsert(true))
+	err := m.update(ctx, "register", server.ID, endsDrain(server), bson.D{{Key: "$set", Value: append(undrained(), set...)}})
+	if !isGuard(err) {
+		return err
+	}
+	_, err = m.c.UpdateOne(ctx, byID(server.ID), bson.D{
+		{Key: "$set", Value: set}, {Key: "$setOnInsert", Value: undrained()},
+	}, options.Update().SetUpsert(true))
 	return coded(fmt.Sprintf("register media server %s", server.ID), err)
 }
 
