@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -11,16 +13,17 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Audit is the append-only collection "audit".
-type Audit struct{ c *mongo.Collection }
+// Audit is the append-only collection "audit": a chain in which each entry holds the hash of the one before (package
+// audit). Safe for concurrent use.
+type Audit struct {
+	c *mongo.Collection
 
-// Append adds an entry. The same id again is no error: a redelivered request appends what it appended before.
-func (a *Audit) Append(ctx context.Context, entry control.AuditEntry) error {
-	_, err := a.c.InsertOne(ctx, entry)
-	if mongo.IsDuplicateKeyError(err) {
-		return nil
-	}
-	return coded("append to the audit "+entry.Object, err)
+	mu      sync.Mutex
+	waiting []*appending
+	working bool
+	worker  sync.WaitGroup // while working
+
+	known atomic.Int64 // a number that the chain has reached
 }
 
 // AuditFilter chooses entries: the zero value of a field means any.
@@ -28,20 +31,46 @@ type AuditFilter struct {
 	Object string    // "session:<id>", "server:<id>"...
 	Since  time.Time // entries of this time and later
 	Newest bool      // newest first, else oldest first
+	Chain  bool      // those in the chain, behind AfterSeq and in its order
+	Loose  bool      // those that are not in it, by id: of before it was there
 	// AfterTime and AfterID are those of the last entry of the page before.
 	AfterTime time.Time
 	AfterID   string
+	AfterSeq  int64
 	Limit     int
 }
 
 // List is a page of entries.
 func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, error) {
-	filter := bson.M{}
+	filter, order := f.query()
+	cursor, err := a.c.Find(ctx, filter, options.Find().SetSort(order).SetLimit(int64(f.Limit)))
+	if err != nil {
+		return nil, coded("list the audit", err)
+	}
+	entries := []control.AuditEntry{}
+	if err := cursor.All(ctx, &entries); err != nil {
+		return nil, coded("list the audit", err)
+	}
+	return entries, nil
+}
+
+// query is the filter and the order in which the database is asked.
+func (f AuditFilter) query() (filter bson.M, order bson.D) {
+	filter = bson.M{}
 	if f.Object != "" {
 		filter["object"] = f.Object
 	}
 	if !f.Since.IsZero() {
 		filter["time"] = bson.M{"$gte": f.Since}
+	}
+	switch {
+	case f.Chain:
+		filter["seq"] = bson.M{"$gt": f.AfterSeq}
+		return filter, bson.D{{Key: "seq", Value: 1}}
+	case f.Loose:
+		filter["seq"] = bson.M{"$exists": false}
+		filter["_id"] = bson.M{"$gt": f.AfterID}
+		return filter, bson.D{{Key: "_id", Value: 1}}
 	}
 	direction, behind := 1, "$gt"
 	if f.Newest {
@@ -53,15 +82,5 @@ func (a *Audit) List(ctx context.Context, f AuditFilter) ([]control.AuditEntry, 
 			bson.M{"time": f.AfterTime, "_id": bson.M{behind: f.AfterID}},
 		}
 	}
-	order := bson.D{{Key: "time", Value: direction}, {Key: "_id", Value: direction}}
-	page := options.Find().SetSort(order).SetLimit(int64(f.Limit))
-	cursor, err := a.c.Find(ctx, filter, page)
-	if err != nil {
-		return nil, coded("list the audit", err)
-	}
-	entries := []control.AuditEntry{}
-	if err := cursor.All(ctx, &entries); err != nil {
-		return nil, coded("list the audit", err)
-	}
-	return entries, nil
+	return filter, bson.D{{Key: "time", Value: direction}, {Key: "_id", Value: direction}}
 }

@@ -30,6 +30,12 @@ func indexes() map[string][]mongo.IndexModel {
 	unique := func(key string) mongo.IndexModel {
 		return mongo.IndexModel{Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetUnique(true)}
 	}
+	// number numbers the documents that have it: no two have the same.
+	number := func(key string) mongo.IndexModel {
+		return mongo.IndexModel{
+			Keys: bson.D{{Key: key, Value: 1}}, Options: options.Index().SetUnique(true).SetSparse(true),
+		}
+	}
 	// expire deletes a document so long after the time in its field.
 	expire := func(key string, after time.Duration) mongo.IndexModel {
 		return mongo.IndexModel{
@@ -48,7 +54,7 @@ func indexes() map[string][]mongo.IndexModel {
 		"restapis":     {expire("heartbeatAt", forgetReplica)},
 		"wrappers":     {expire("heartbeatAt", forgetReplica)},
 		"rollouts":     {unique("slot")},
-		"audit":        {index("time", "_id"), index("object", "time", "_id")},
+		"audit":        {index("time", "_id"), index("object", "time", "_id"), number("seq")},
 	}
 }
 

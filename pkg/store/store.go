@@ -114,7 +114,11 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, readpref.Primary()) }
 
 // Close disconnects.
-func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+func (s *Store) Close(ctx context.Context) error {
+	err := s.client.Disconnect(ctx)
+	s.Audit.worker.Wait() // it has nothing left to write to
+	return err
+}
 
 // coded turns a driver error into one with a code: nothing found and lost guards stay as they are, what trying again
 // may mend becomes unavailable.

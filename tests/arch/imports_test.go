@@ -12,7 +12,9 @@ var allowed = map[string][]string{
 	"pkg/mediaapi":    {"pkg/control"},
 	"pkg/message":     {"pkg/control", "pkg/broker"},
 	"pkg/broker":      {},
-	"pkg/store":       {"pkg/control", "pkg/logging"},
+	"pkg/audit":       {"pkg/control"},
+	"pkg/membership":  {"pkg/control"},
+	"pkg/store":       {"pkg/audit", "pkg/control", "pkg/logging"},
 	"pkg/mediaclient": {"pkg/control", "pkg/mediaapi", "pkg/jsonrpc", "pkg/logging"},
 	"pkg/doctor": {
 		"pkg/control", "pkg/message", "pkg/broker", "pkg/mediaapi", "pkg/mediaclient", "pkg/store",

@@ -41,8 +41,8 @@ func (c *collection) plan(filter *query.Filter) plan {
 	}
 	best, bestScore := plan{name: "COLLSCAN", natural: true}, 0
 	for _, x := range c.indexes {
-		if x.partial != nil || x.spec.Sparse {
-			continue // might leave out what matches
+		if x.partial != nil {
+			continue // might leave out what matches; a sparse one leaves out only what no condition on its field matches
 		}
 		if scans, score := x.serve(conditions); score > bestScore {
 			best, bestScore = plan{name: "IXSCAN " + x.spec.Name, scans: scans}, score
