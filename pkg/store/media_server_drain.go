@@ -64,20 +64,23 @@ func (m *MediaServers) NoteDrain(
 		}}})
 }
 
-// SetDrained says that server, as it was read, is empty. Errors: [ErrGuard] when that drain or that instance is over, or
-// something has been placed on it since.
+// SetDrained says that server, as it was read, is empty. Errors: [ErrGuard] when that drain or that instance is over,
+// or something has been placed on it since.
 func (m *MediaServers) SetDrained(ctx context.Context, server control.MediaServer) error {
 	if server.Drain == nil {
 		return ErrGuard
 	}
 	return m.update(ctx, "mark as drained", server.ID,
 		bson.D{
-			isDraining(), {Key: "drain.since", Value: server.Drain.Since},
-			{Key: "instance", Value: server.Instance}, {Key: "placed", Value: server.Placed},
+			isDraining(),
+			{Key: "drain.since", Value: server.Drain.Since},
+			{Key: "instance", Value: server.Instance},
+			{Key: "placed", Value: server.Placed},
 		},
 		bson.D{{Key: "$set", Value: bson.D{
 			{Key: "availability", Value: control.AvailabilityDrained},
-			{Key: "drain.remaining", Value: int64(0)}, {Key: "drain.waiting", Value: ""},
+			{Key: "drain.remaining", Value: int64(0)},
+			{Key: "drain.waiting", Value: ""},
 		}}})
 }
 

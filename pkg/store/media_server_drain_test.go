@@ -22,6 +22,8 @@ func drainFor(by string, timeout time.Duration) control.Drain {
 	return control.Drain{Since: now, Deadline: now.Add(timeout), Then: control.DrainRelocate, By: by}
 }
 
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
+
 func mediaServer(t *testing.T, s *store.MediaServers) control.MediaServer {
 	t.Helper()
 	got, err := s.Get(t.Context(), "m")
@@ -77,31 +79,32 @@ func TestMediaServers_DrainedMeansThatNothingWasPlacedSince(t *testing.T) {
 
 // Who asks for a drain that goes on already changes its end, and with that whose it is.
 func TestMediaServers_WhoseADrainIs(t *testing.T) {
-	signal := func(timeout time.Duration) func(*testing.T, *store.MediaServers) {
-		return func(t *testing.T, s *store.MediaServers) {
-			must(t, s.DrainBySignal(t.Context(), "m", "i1", drainFor("", timeout)))
-		}
+	type drain struct {
+		by      string
+		minutes int
 	}
-	by := func(by string, timeout time.Duration) func(*testing.T, *store.MediaServers) {
-		return func(t *testing.T, s *store.MediaServers) { must(t, s.Drain(t.Context(), "m", drainFor(by, timeout))) }
-	}
+	signal := func(minutes int) drain { return drain{control.DrainBySignal, minutes} }
 	for name, c := range map[string]struct {
-		first, second func(*testing.T, *store.MediaServers)
-		by            string
-		deadline      time.Duration
+		first, second drain
+		want          drain
 	}{
-		"an operator changes his":           {by(operator, time.Hour), by(operator, time.Minute), operator, time.Minute},
-		"an operator takes a rollout's":     {by(theRollout, time.Hour), by(operator, 2 * time.Hour), operator, 2 * time.Hour},
-		"an operator changes a signal's":    {signal(time.Hour), by(operator, 2 * time.Hour), control.DrainBySignal, 2 * time.Hour},
-		"a signal takes a rollout's":        {by(theRollout, time.Hour), signal(2 * time.Hour), control.DrainBySignal, 2 * time.Hour},
-		"a signal hastens an operator's":    {by(operator, time.Hour), signal(time.Minute), operator, time.Minute},
-		"a signal does not put off another": {by(operator, time.Minute), signal(time.Hour), operator, time.Minute},
+		"an operator changes his":           {drain{operator, 2}, drain{operator, 1}, drain{operator, 1}},
+		"an operator takes a rollout's":     {drain{theRollout, 1}, drain{operator, 2}, drain{operator, 2}},
+		"an operator changes a signal's":    {signal(1), drain{operator, 2}, signal(2)},
+		"a signal takes a rollout's":        {drain{theRollout, 1}, signal(2), signal(2)},
+		"a signal hastens an operator's":    {drain{operator, 2}, signal(1), drain{operator, 1}},
+		"a signal does not put off another": {drain{operator, 1}, signal(2), drain{operator, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := registered(t)
-			c.first(t, s)
-			c.second(t, s)
-			want := drainFor(c.by, c.deadline)
+			for _, d := range []drain{c.first, c.second} {
+				if d.by == control.DrainBySignal {
+					must(t, s.DrainBySignal(t.Context(), "m", "i1", drainFor("", minutes(d.minutes))))
+				} else {
+					must(t, s.Drain(t.Context(), "m", drainFor(d.by, minutes(d.minutes))))
+				}
+			}
+			want := drainFor(c.want.by, minutes(c.want.minutes))
 			if diff := cmp.Diff(&want, mediaServer(t, s).Drain); diff != "" {
 				t.Error(diff)
 			}

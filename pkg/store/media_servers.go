@@ -33,7 +33,8 @@ func (m *MediaServers) Register(ctx context.Context, server control.MediaServer)
 		{Key: "startedAt", Value: server.StartedAt},
 		{Key: "heartbeatAt", Value: server.HeartbeatAt},
 	}
-	err := m.update(ctx, "register", server.ID, endsDrain(server), bson.D{{Key: "$set", Value: append(undrained(), set...)}})
+	err := m.update(ctx, "register", server.ID, endsDrain(server),
+		bson.D{{Key: "$set", Value: append(undrained(), set...)}})
 	if !isGuard(err) {
 		return err
 	}

@@ -28,7 +28,8 @@ type MediaServer struct {
 	Status       control.Status        `json:"status" enum:"up,suspect,down"`
 	Capacity     int                   `json:"capacity" doc:"Pipelines; 0: no limit."`
 	Load         control.Load          `json:"load"`
-	Sessions     int64                 `json:"sessions" doc:"Sessions with their pipeline on it."`
+	Sessions     int64                 `json:"sessions" doc:"Sessions with media on it."`
+	Drain        *Drain                `json:"drain,omitempty" doc:"Only while it is draining or drained."`
 	HeartbeatAt  message.Time          `json:"heartbeatAt"`
 }
 
@@ -79,28 +80,8 @@ func (a *admin) describe(ctx context.Context, s control.MediaServer) (MediaServe
 	return MediaServer{
 		ID: s.ID, Instance: s.Instance, Version: s.Version, Region: s.Region, URL: s.URL,
 		Availability: s.Availability, Status: s.Status, Capacity: s.Capacity, Load: s.Load, Sessions: sessions,
-		HeartbeatAt: message.Time(s.HeartbeatAt),
+		Drain: describeDrain(s, sessions), HeartbeatAt: message.Time(s.HeartbeatAt),
 	}, err
-}
-
-// Drain is what POST .../drain takes.
-type Drain struct {
-	Timeout string `json:"timeout,omitempty" doc:"How long the sessions have, such as 10m."`
-	Then    string `json:"then,omitempty" enum:"relocate,wait" doc:"What happens to those that are left."`
-}
-
-func (a *admin) drain(context.Context, *struct {
-	ServerPath
-	Body Drain
-},
-) (*struct{}, error) {
-	return nil, errNoDrain()
-}
-
-func (a *admin) undrain(context.Context, *ServerPath) (*struct{}, error) { return nil, errNoDrain() }
-
-func errNoDrain() error {
-	return control.Errorf(control.CodeNotImplemented, "this release cannot drain media servers")
 }
 
 type auditInput struct {
