@@ -10,6 +10,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	scheduling "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -41,6 +42,9 @@ func checkReferences(m manifests) (findings []string) {
 		if named[*core.ServiceAccount](m, w.pod.Spec.ServiceAccountName) == nil {
 			findings = append(findings, fmt.Sprintf("%s: there is no ServiceAccount %q", w.name,
 				w.pod.Spec.ServiceAccountName))
+		}
+		if class := w.pod.Spec.PriorityClassName; class != "" && named[*scheduling.PriorityClass](m, class) == nil {
+			findings = append(findings, fmt.Sprintf("%s: there is no PriorityClass %q", w.name, class))
 		}
 		for _, c := range w.pod.Spec.Containers {
 			findings = append(findings, checkEnvironment(m, w.name, c)...)
@@ -105,6 +109,9 @@ var referencesSpoils = []spoil{
 	}},
 	{"ServiceAccount", "", "there is no ServiceAccount", func(m *manifests) {
 		podsOf(m, "doctor").Spec.ServiceAccountName = "default"
+	}},
+	{"PriorityClass", "", "there is no PriorityClass", func(m *manifests) {
+		podsOf(m, "mediaserver").Spec.PriorityClassName = "media"
 	}},
 	{"volume", "dev", "there is no volume", func(m *manifests) { podsOf(m, "mongodb").Spec.Volumes = nil }},
 	{"certificate", "", "there is no Secret \"tls\"", func(m *manifests) {
