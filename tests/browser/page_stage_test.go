@@ -139,7 +139,8 @@ const watchFaults = `{
 	console.error = (...args) => { faults.push(args.join(' ')); log(...args); };
 }`
 
-// openOperator opens the operator's page and shows it key. At the end of the test nothing must have gone wrong in it.
+// openOperator opens the operator's page and shows it key. At the end of t, a subtest of the browser's, nothing must have
+// gone wrong in it.
 func (c *chromium) openOperator(t *testing.T, page, key string, scripts ...string) *visitor {
 	t.Helper()
 	v := c.openTab("operator")

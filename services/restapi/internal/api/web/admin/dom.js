@@ -96,7 +96,7 @@ const table = (label, columns, keyOf, rowId) => {
           const text = JSON.stringify(values);
           if (shown[i] === text) return;
           shown[i] = text;
-          cells[i].replaceChildren(...values.map(cellNode));
+          cells[i].replaceChildren(...values.filter((value) => value !== "").map(cellNode));
         });
       },
     };

@@ -46,6 +46,7 @@ const route = () => {
     view.section.hidden = view !== shown;
     view.tab.ariaCurrent = view === shown ? "page" : "false";
   }
+  shown.tab.scrollIntoView({ block: "nearest", inline: "nearest" }); // the bar of a narrow screen
   document.title = `${shown.title} – Orkestro`;
   shown.show?.(new URLSearchParams(query));
   refresh();
