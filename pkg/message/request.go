@@ -11,9 +11,9 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Version is the schema version that this build writes, and the highest that it understands. A Wrapper leaves messages of
-// a higher one to newer Wrappers, so what an older release must not take by halves, a new type or a field that changes
-// what a message means, is sent under a higher version; everything else under the one that it had.
+// Version is the schema version that this build writes, and the highest that it understands. A Wrapper leaves messages
+// of a higher one to newer Wrappers, so what an older release must not take by halves, a new type or a field that
+// changes what a message means, is sent under a higher version; everything else under the one that it had.
 const Version = 1
 
 // Types of requests. CreateSession goes to [WrapperQueue], the others to the queue of their session. The id of the
