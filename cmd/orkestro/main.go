@@ -24,6 +24,7 @@ type commands struct {
 	Servers  serversCommand   `cmd:"" help:"List media servers."`
 	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
 	Rollout  rolloutCommand   `cmd:"" help:"Replace the media servers of other versions, a share at a time."`
+	Audit    auditCommand     `cmd:"" help:"Show and verify what was done to the fleet, and by whom."`
 	Doctor   doctorCommand    `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
 	Dead     deadCommand      `cmd:"" help:"List, show, replay and drop messages that were given up."`
 	Version  kong.VersionFlag `help:"Print the build and exit."`

@@ -80,7 +80,7 @@ func (v *Verifier) Head() Head { return v.head }
 
 // Findings is where the chain that was taken does not hold.
 func (v *Verifier) Findings() []Finding {
-	findings := slices.Clone(v.findings)
+	findings := append([]Finding{}, v.findings...)
 	for _, noted := range v.noted {
 		if noted.Seq > v.head.Seq {
 			findings = append(findings, Finding{

@@ -31,7 +31,7 @@ type AuditFilter struct {
 	Object string    // "session:<id>", "server:<id>"...
 	Since  time.Time // entries of this time and later
 	Newest bool      // newest first, else oldest first
-	Chain  bool      // those in the chain, behind AfterSeq and in its order
+	Chain  bool      // those in the chain, in its order; AfterSeq is the number of the last one of the page before
 	Loose  bool      // those that are not in it, by id: of before it was there
 	// AfterTime and AfterID are those of the last entry of the page before.
 	AfterTime time.Time
@@ -64,6 +64,12 @@ func (f AuditFilter) query() (filter bson.M, order bson.D) {
 		filter["time"] = bson.M{"$gte": f.Since}
 	}
 	switch {
+	case f.Chain && f.Newest && f.AfterSeq > 0:
+		filter["seq"] = bson.M{"$lt": f.AfterSeq}
+		return filter, bson.D{{Key: "seq", Value: -1}}
+	case f.Chain && f.Newest:
+		filter["seq"] = bson.M{"$gt": 0}
+		return filter, bson.D{{Key: "seq", Value: -1}}
 	case f.Chain:
 		filter["seq"] = bson.M{"$gt": f.AfterSeq}
 		return filter, bson.D{{Key: "seq", Value: 1}}

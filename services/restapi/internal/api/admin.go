@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -82,68 +80,6 @@ func (a *admin) describe(ctx context.Context, s control.MediaServer) (MediaServe
 		Availability: s.Availability, Status: s.Status, Capacity: s.Capacity, Load: s.Load, Sessions: sessions,
 		Drain: describeDrain(s, sessions), HeartbeatAt: message.Time(s.HeartbeatAt),
 	}, err
-}
-
-type auditInput struct {
-	PageQuery
-	Object string `query:"object" maxLength:"128" doc:"Only what was done to this object, such as session:ID."`
-	Since  string `query:"since" doc:"Only from this time on (RFC 3339)."`
-	Order  string `query:"order" enum:"oldest,newest" default:"oldest" doc:"Which entries come first."`
-}
-
-// AuditEntry is who did what to which object, and how it ended.
-type AuditEntry struct {
-	ID     string       `json:"id"`
-	Time   message.Time `json:"time"`
-	Actor  string       `json:"actor"`
-	Action string       `json:"action"`
-	Object string       `json:"object"`
-	Reason string       `json:"reason,omitempty"`
-	Result string       `json:"result" doc:"ok, or the code of an error."`
-}
-
-func (a *admin) audit(ctx context.Context, in *auditInput) (*listOutput[AuditEntry], error) {
-	after, err := in.after()
-	if err != nil {
-		return nil, err
-	}
-	filter := store.AuditFilter{Object: in.Object, Newest: in.Order == "newest", Limit: in.Limit + 1}
-	if filter.AfterTime, filter.AfterID, err = auditPosition(after); err != nil {
-		return nil, err
-	}
-	if in.Since != "" {
-		if filter.Since, err = time.Parse(time.RFC3339, in.Since); err != nil {
-			return nil, control.Errorf(control.CodeInvalid, "since: an RFC 3339 time is needed")
-		}
-	}
-	found, err := a.Store.Audit.List(ctx, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list the audit: %w", err)
-	}
-	list := make([]AuditEntry, len(found))
-	for i, e := range found {
-		list[i] = AuditEntry{
-			ID: e.ID, Time: message.Time(e.Time), Actor: e.Actor, Action: e.Action, Object: e.Object,
-			Reason: e.Reason, Result: e.Result,
-		}
-	}
-	return pageOf(list, in.Limit, func(e AuditEntry) string {
-		return strconv.FormatInt(time.Time(e.Time).UnixMilli(), 10) + "/" + e.ID
-	}), nil
-}
-
-// auditPosition is what a cursor of the audit stands for: time and id of an entry, none for the first page. The
-// database keeps times in milliseconds.
-func auditPosition(key string) (at time.Time, id string, err error) {
-	if key == "" {
-		return time.Time{}, "", nil
-	}
-	text, id, _ := strings.Cut(key, "/")
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || id == "" {
-		return time.Time{}, "", control.Errorf(control.CodeInvalid, "cursor: it is not one that this list gave")
-	}
-	return time.UnixMilli(ms), id, nil
 }
 
 // Replica is a running process of a service.
