@@ -112,10 +112,14 @@ func brokerError(doing string, err error) error {
 
 // tellEpoch sends disconnected or reconnect to everybody, with an id that is made of the session and the epoch alone.
 func (s *teller) tellEpoch(ctx context.Context, r Request, kind string, epoch int64, reason string) error {
-	return s.toAll(ctx, r, userMessage{
-		ID: control.DeriveID(RebuildID(r.Session, epoch), kind), Type: kind, Epoch: epoch,
+	return s.toAll(ctx, r, epochMessage(r.Session, kind, epoch, reason))
+}
+
+func epochMessage(session control.SessionID, kind string, epoch int64, reason string) userMessage {
+	return userMessage{
+		ID: control.DeriveID(RebuildID(session, epoch), kind), Type: kind, Epoch: epoch,
 		Data: message.EpochData{Epoch: epoch, Reason: reason},
-	})
+	}
 }
 
 // failed tells the user of a request that will not be tried again why, and passes err on. A stale epoch is answered
@@ -132,7 +136,11 @@ func (s *teller) failed(ctx context.Context, r Request, p message.Presence, err 
 		ID: control.DeriveID(r.ID, message.UserTypeError), Type: message.UserTypeError, Epoch: sess.Epoch,
 		Data: message.ErrorData{Code: control.CodeOf(err), Detail: detailOf(err), Request: r.ID},
 	}
-	if errors.Is(err, errStaleEpoch) {
+	switch {
+	case !errors.Is(err, errStaleEpoch):
+	case sess.Relocation != nil: // what everybody is told, which may come after this
+		told = epochMessage(r.Session, message.UserTypeReconnect, sess.Epoch, ReasonRelocating)
+	default:
 		told.ID, told.Type = control.DeriveID(r.ID, message.UserTypeReconnect), message.UserTypeReconnect
 		told.Data = message.EpochData{Epoch: sess.Epoch, Reason: "stale-epoch"}
 	}

@@ -281,6 +281,21 @@ func TestRelocate_IsNotDisturbedByTheOldPipeline(t *testing.T) {
 	}
 }
 
+// A request of the epoch before is on its way while the session begins to move. Its user is not told to break off what it
+// has: it hears what everybody hears, perhaps sooner.
+func TestRelocate_ALateRequestIsToldOfTheMove(t *testing.T) {
+	w := movable(t)
+	w.relocate()
+	err := w.service[0].SubscribeAnswer(w.ctx, request(control.NewID()), message.SubscribeAnswer{
+		Presence: message.Presence{User: "b", Join: "join-b"}, Epoch: 1, Seq: 1, SDP: "answer",
+	})
+	wantCode(t, err, control.CodeStaleEpoch)
+	told := w.told("b")
+	if len(told) != 2 || told[0].ID != told[1].ID || string(told[0].Data) != string(told[1].Data) {
+		t.Errorf("told %+v", told)
+	}
+}
+
 // A session that no other server takes stays where it is, and moves when one does.
 func TestRelocate_WithoutAPlaceChangesNothing(t *testing.T) {
 	w := movable(t)
