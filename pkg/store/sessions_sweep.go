@@ -15,6 +15,7 @@ import (
 type SessionSummary struct {
 	ID           control.SessionID    `bson:"_id"`
 	State        control.SessionState `bson:"state"`
+	Region       string               `bson:"region"`
 	Epoch        int64                `bson:"epoch"`
 	EmptyTimeout time.Duration        `bson:"emptyTimeout"`
 	EmptySince   *time.Time           `bson:"emptySince"`
@@ -109,7 +110,7 @@ func (s *Sessions) summaries(
 	ctx context.Context, doing string, filter bson.M, o *options.FindOptions,
 ) ([]SessionSummary, error) {
 	o.SetProjection(bson.M{
-		"state": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "relocation": 1,
+		"state": 1, "region": 1, "epoch": 1, "emptyTimeout": 1, "emptySince": 1, "pipeline": 1, "relocation": 1,
 		"users.id": 1, "users.join": 1, "connections.endpoint": 1,
 	})
 	cursor, err := s.c.Find(ctx, filter, o)

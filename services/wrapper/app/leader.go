@@ -3,11 +3,15 @@ package app
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/services/wrapper/internal/drain"
 	"github.com/orkestro/orkestro/services/wrapper/internal/lease"
 	"github.com/orkestro/orkestro/services/wrapper/internal/overview"
+	"github.com/orkestro/orkestro/services/wrapper/internal/placement"
 	"github.com/orkestro/orkestro/services/wrapper/internal/rollout"
 	"github.com/orkestro/orkestro/services/wrapper/internal/watch"
 )
@@ -24,7 +28,19 @@ type leader struct {
 func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *leader {
 	seen := overview.New(w.store, w.broker, queues.Sessions, registry, w.log)
 	rollouts := rollout.New(w.cfg.ID, w.store.Rollouts, w.store.MediaServers, w.store.Audit, w.log)
-	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run}}
+	drains := drain.New(drain.Deps{
+		Wrapper: w.cfg.ID, Servers: w.store.MediaServers, Sessions: w.store.Sessions, Sender: w.broker,
+		Audit: w.store.Audit, Room: w.room, Log: w.log,
+	})
+	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run, drains.Run}}
+}
+
+// room says why no other media server takes a session of a region.
+func (w *wrapper) room(region string, leaving control.MediaServerID) error {
+	_, err := placement.Choose(w.fleet.Servers(), placement.Request{
+		Region: region, Exclude: []control.MediaServerID{leaving}, Now: time.Now(),
+	})
+	return err
 }
 
 // run leads whenever this Wrapper holds the lease, until ctx ends.
