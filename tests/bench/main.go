@@ -38,6 +38,7 @@ func parts() []part {
 		{"join", measureJoin},
 		{"message", measureMessage},
 		{"media", measureFirstMedia},
+		{"relocation", measureRelocation},
 		{"recovery", measureRecovery},
 	}
 }
@@ -55,7 +56,7 @@ func (b *bench) row(what, format string, args ...any) {
 }
 
 func main() {
-	only := flag.String("only", "", "measure only this part: create, join, message, media, forward, idle or recovery")
+	only := flag.String("only", "", "measure only this part: create, join, message, media, forward, idle, relocation or recovery")
 	scale := flag.Int("scale", 1, "multiply the number of repetitions by this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -97,12 +97,17 @@ func recoverMany(ctx context.Context, b *bench) error {
 
 // call is a session of two users who see and hear each other.
 func (b *bench) call(ctx context.Context, frames time.Duration) ([]*harness.User, error) {
+	return b.callOf(ctx, frames, "ann", "ben")
+}
+
+// callOf is a session of users who all publish. Each of them receives something already.
+func (b *bench) callOf(ctx context.Context, frames time.Duration, ids ...string) ([]*harness.User, error) {
 	session, err := b.fleet.API.CreateSession(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	var users []*harness.User
-	for _, id := range []string{"ann", "ben"} {
+	for _, id := range ids {
 		u, err := harness.NewThriftyUser(ctx, b.fleet.API, session, id, frames)
 		if err != nil {
 			return users, err
