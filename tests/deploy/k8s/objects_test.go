@@ -20,6 +20,7 @@ import (
 	scheduling "k8s.io/api/scheduling/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -35,7 +36,10 @@ var builds = map[string]string{
 }
 
 // object is any Kubernetes object.
-type object = meta.Object
+type object interface {
+	meta.Object
+	runtime.Object
+}
 
 // kinds are the types that the manifests may use, by apiVersion and kind. An unstructured one is a custom resource,
 // which schema_test.go holds against its published schema.
@@ -90,38 +94,53 @@ func named[T object](m manifests, name string) (found T) {
 }
 
 // rendered builds each of builds once, as `kubectl apply -k` does.
-var rendered = sync.OnceValues(func() (map[string][][]byte, error) {
-	documents := map[string][][]byte{}
+var rendered = sync.OnceValues(func() (map[string]manifests, error) {
+	found := map[string]manifests{}
 	for name, dir := range builds {
-		resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+		m, err := build(dir)
 		if err != nil {
 			return nil, fmt.Errorf("build %s: %w", dir, err)
 		}
-		for _, resource := range resources.Resources() {
-			document, err := resource.AsYAML()
-			if err != nil {
-				return nil, fmt.Errorf("build %s: %w", dir, err)
-			}
-			documents[name] = append(documents[name], document)
-		}
+		found[name] = m
 	}
-	return documents, nil
+	return found, nil
 })
 
-// load is one build, decoded anew, so that the caller may change it.
-func load(t *testing.T, build string) manifests {
+// build is what a kustomization gives.
+func build(dir string) (manifests, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, err
+	}
+	var m manifests
+	for _, resource := range resources.Resources() {
+		document, err := resource.AsYAML()
+		if err != nil {
+			return nil, err
+		}
+		o, err := decode(document)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, document)
+		}
+		m = append(m, o)
+	}
+	return m, nil
+}
+
+// load is a copy of one of builds, which the caller may change.
+func load(t *testing.T, name string) manifests {
 	t.Helper()
-	documents, err := rendered()
+	found, err := rendered()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var m manifests
-	for _, document := range documents[build] {
-		o, err := decode(document)
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", build, err, document)
+	for _, o := range found[name] {
+		copied, ok := o.DeepCopyObject().(object)
+		if !ok {
+			t.Fatalf("%T cannot be copied", o)
 		}
-		m = append(m, o)
+		m = append(m, copied)
 	}
 	return m
 }

@@ -11,8 +11,6 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	scheduling "k8s.io/api/scheduling/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // given are Secrets of a production build that are not in git: those of operators, and those that docs/operate.md has
@@ -116,80 +114,6 @@ var referencesSpoils = []spoil{
 	{"volume", "dev", "there is no volume", func(m *manifests) { podsOf(m, "mongodb").Spec.Volumes = nil }},
 	{"certificate", "", "there is no Secret \"tls\"", func(m *manifests) {
 		all[*networking.Ingress](*m)[0].Spec.TLS[0].SecretName = "tls"
-	}},
-}
-
-// checkSelectors: every Service leads to pods, by a port that they have a name for, and every workload selects its own.
-func checkSelectors(m manifests) (findings []string) {
-	for _, w := range workloads(m) {
-		if w.selector != nil && !selects(w.selector, w.pod.Labels) {
-			findings = append(findings, w.name+": it does not select its own pods")
-		}
-	}
-	for _, service := range all[*core.Service](m) {
-		if service.Spec.Selector["statefulset.kubernetes.io/pod-name"] != "" {
-			continue // of one media server: media_test.go
-		}
-		var behind []workload
-		for _, w := range workloads(m) {
-			if labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(w.pod.Labels)) {
-				behind = append(behind, w)
-			}
-		}
-		if len(behind) != 1 || !behind[0].server {
-			findings = append(findings, fmt.Sprintf("service %s leads to %d workloads", service.Name, len(behind)))
-			continue
-		}
-		for _, port := range service.Spec.Ports {
-			if !hasPort(behind[0].pod, port.TargetPort) {
-				findings = append(findings, fmt.Sprintf("service %s: port %s of no pod", service.Name, &port.TargetPort))
-			}
-		}
-	}
-	return append(findings, checkIngress(m)...)
-}
-
-func checkIngress(m manifests) (findings []string) {
-	for _, ingress := range all[*networking.Ingress](m) {
-		for _, path := range ingress.Spec.Rules[0].HTTP.Paths {
-			backend := path.Backend.Service
-			service := named[*core.Service](m, backend.Name)
-			if service == nil || !slices.ContainsFunc(service.Spec.Ports,
-				func(p core.ServicePort) bool { return p.Name == backend.Port.Name }) {
-				findings = append(findings, fmt.Sprintf("ingress: %s leads nowhere", path.Path))
-			}
-			if path.Path != "/v1/sessions" || *path.PathType != networking.PathTypePrefix {
-				findings = append(findings, fmt.Sprintf("ingress: %s is not for clients", path.Path))
-			}
-		}
-	}
-	return findings
-}
-
-// hasPort reports whether a pod has a port of this name.
-func hasPort(pod *core.PodTemplateSpec, port intstr.IntOrString) bool {
-	return port.Type == intstr.String && slices.ContainsFunc(pod.Spec.Containers, func(c core.Container) bool {
-		return slices.ContainsFunc(c.Ports, func(p core.ContainerPort) bool { return p.Name == port.StrVal })
-	})
-}
-
-var selectorsSpoils = []spoil{
-	{"workload", "", "its own pods", func(m *manifests) { podsOf(m, "wrapper").Labels["app.kubernetes.io/name"] = "w" }},
-	{"service", "", "leads to 0 workloads", func(m *manifests) {
-		named[*core.Service](*m, "restapi").Spec.Selector["app.kubernetes.io/name"] = "rest"
-	}},
-	{"service of all", "", "leads to 4 workloads", func(m *manifests) {
-		named[*core.Service](*m, "restapi").Spec.Selector = map[string]string{"app.kubernetes.io/part-of": "orkestro"}
-	}},
-	{"port", "dev", "service mongodb: port", func(m *manifests) { containerOf(m, "mongodb").Ports[0].Name = "db" }},
-	{"port by number", "", "service restapi: port", func(m *manifests) {
-		named[*core.Service](*m, "restapi").Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
-	}},
-	{"ingress to nobody", "", "leads nowhere", func(m *manifests) {
-		all[*networking.Ingress](*m)[0].Spec.Rules[0].HTTP.Paths[0].Backend.Service.Port.Name = "https"
-	}},
-	{"ingress of everything", "", "not for clients", func(m *manifests) {
-		all[*networking.Ingress](*m)[0].Spec.Rules[0].HTTP.Paths[0].Path = "/"
 	}},
 }
 
