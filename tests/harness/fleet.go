@@ -27,6 +27,9 @@ type Options struct {
 	Isolated bool
 	// Settings are further flags of a service, by its name.
 	Settings map[string][]string
+	// Programs are directories with other builds of the programs, by the name of the process that runs one, such as
+	// "wrapper-1".
+	Programs map[string]string
 }
 
 // mongoVariable names a MongoDB to be used instead of the embedded store.
@@ -52,6 +55,7 @@ type Fleet struct {
 	amqp     string // URL of the broker
 	logLevel string
 	settings map[string][]string // further flags, by service
+	others   map[string]string   // directories of other builds, by process
 
 	network   *network   // of an isolated fleet, nil elsewhere
 	together  error      // why there is no network
@@ -70,6 +74,7 @@ func Start(ctx context.Context, name string, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{name: name, data: data, programs: filepath.Join(data, "bin"), settings: o.Settings, together: errNotOrdered}
+	f.others = o.Programs
 	if f.logLevel = o.LogLevel; f.logLevel == "" {
 		f.logLevel = "debug"
 	}
@@ -197,9 +202,13 @@ func (f *Fleet) process(
 	if err != nil {
 		return nil, err
 	}
+	programs := f.programs
+	if other, found := f.others[name]; found {
+		programs = other
+	}
 	return &Process{
 		Name: name, Address: address, ready: ready,
-		program: filepath.Join(f.programs, program), logFile: filepath.Join(f.logs, name+".log"),
+		program: filepath.Join(programs, program), logFile: filepath.Join(f.logs, name+".log"),
 	}, nil
 }
 
