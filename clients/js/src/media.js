@@ -6,10 +6,10 @@ import { Succession } from './succession.js';
 /** onTrack(track, streamId, stream): a track is in its stream now; onLive(track, streamId): its first media has arrived. */
 export class RemoteMedia {
   #streams = new Map(); // stream id -> MediaStream
-  #receivers = new Map(); // track -> its RTCRtpReceiver
+  #transceivers = new Map(); // track -> its RTCRtpTransceiver
   #live = new Set(); // tracks that bring media
   #succession = new Succession({
-    lastPacket: (track) => lastPacket(this.#receivers.get(track)),
+    lastPacket: (track) => this.#lastPacket(track),
     onSuccess: (track, old, id) => this.#replace(track, old, id),
   });
 
@@ -29,7 +29,7 @@ export class RemoteMedia {
   flow(id, { previous = false } = {}) {
     const tracks = (this.#streams.get(id)?.getTracks() ?? [])
       .filter((track) => this.#flows(track) && this.#succession.concerns(track) === previous);
-    const times = tracks.map((track) => lastPacket(this.#receivers.get(track)));
+    const times = tracks.map((track) => this.#lastPacket(track));
     return { kinds: tracks.map(({ kind }) => kind), last: Math.max(-Infinity, ...times) };
   }
 
@@ -37,11 +37,17 @@ export class RemoteMedia {
     return this.#live.has(track) && track.readyState === 'live' && !track.muted;
   }
 
-  add(track, received, receiver) {
+  // -Infinity: none came in the last 10 s. Browsers that cannot tell are taken to have received until now.
+  #lastPacket(track) {
+    const sources = this.#transceivers.get(track)?.receiver.getSynchronizationSources?.();
+    return sources ? Math.max(-Infinity, ...sources.map(({ timestamp }) => timestamp)) : clock();
+  }
+
+  add(track, received, transceiver) {
     const { id } = received;
     const stream = this.#streams.get(id) ?? new MediaStream();
     this.#streams.set(id, stream);
-    this.#receivers.set(track, receiver);
+    this.#transceivers.set(track, transceiver);
     // Those of a closed connection have ended; until now they showed the last picture.
     for (const old of stream.getTracks()) {
       if (old.readyState === 'ended' && old.kind === track.kind) this.#forget(stream, old);
@@ -70,10 +76,12 @@ export class RemoteMedia {
     this.#succession.forgetStream(id);
   }
 
-  // For a moment both are there: an element whose stream has no video at all would show nothing.
   #replace(track, old, id) {
-    this.#show(track, id);
+    const transceiver = this.#transceivers.get(old);
+    track.enabled = old.enabled; // the application may have turned it off
     this.#forget(this.#streams.get(id), old);
+    this.#show(track, id);
+    transceiver?.stop(); // Chromium goes on to play a track of sound that was removed, even one that is turned off then
   }
 
   #show(track, id) {
@@ -90,14 +98,8 @@ export class RemoteMedia {
 
   #forget(stream, track) {
     this.#live.delete(track);
-    this.#receivers.delete(track);
+    this.#transceivers.delete(track);
     this.#succession.forget(track);
     stream.removeTrack(track);
   }
-}
-
-// -Infinity: none came in the last 10 s. Browsers that cannot tell are taken to have received until now.
-function lastPacket(receiver) {
-  const sources = receiver?.getSynchronizationSources?.();
-  return sources ? Math.max(-Infinity, ...sources.map(({ timestamp }) => timestamp)) : clock();
 }

@@ -2,7 +2,7 @@
 import { ApiError, backoff, delay } from './api.js';
 import { Connection } from './connection.js';
 
-/** Answers the server's offers in order and hands over the tracks that they bring: onTrack(track, received, receiver). */
+/** Answers the server's offers in order and hands over the tracks that they bring: onTrack(track, received, transceiver). */
 export class Subscriber extends Connection {
   stopped = false;
   #seq = 0;
@@ -71,8 +71,8 @@ export class Subscriber extends Connection {
 
   #open() {
     const pc = this.openPeer();
-    pc.ontrack = ({ track, streams, receiver }) => {
-      if (streams[0]) this.onTrack(track, streams[0], receiver);
+    pc.ontrack = ({ track, streams, transceiver }) => {
+      if (streams[0]) this.onTrack(track, streams[0], transceiver);
     };
   }
 

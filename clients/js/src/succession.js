@@ -1,5 +1,4 @@
-// Tracks of a new connection take the places of those of the one before, each when its media has arrived: what is seen
-// goes on, and nothing is heard twice.
+// Tracks of a new connection take the places of those of the one before, each when its media has arrived.
 
 const lookTime = 20; // ms between two looks for first packets, less than a frame takes
 
@@ -33,8 +32,6 @@ export class Succession {
     const taken = new Set([...this.#heirs.values()].map(({ old }) => old));
     const old = tracks.find((other) => other.kind === track.kind && this.#old.has(other) && !taken.has(other));
     if (!old) return false;
-    // Even a track that no element plays may be heard, when another one of its connection is played.
-    if (track.kind === 'audio') track.enabled = false;
     this.#heirs.set(track, { old, id });
     this.#timer ??= setInterval(() => this.#look(), lookTime);
     track.onunmute = () => this.#look(); // timers are slow in a page that is not seen
@@ -50,7 +47,7 @@ export class Succession {
 
   forget(track) {
     this.#old.delete(track);
-    if (this.#heirs.delete(track)) track.enabled = true; // it may come back, as that of another stream
+    this.#heirs.delete(track);
     this.#rest();
   }
 
@@ -70,8 +67,6 @@ export class Succession {
     this.#rest();
     const away = this.lastPacket(track) - this.lastPacket(old);
     if (Number.isFinite(away)) this.#gap = Math.max(this.#gap, away);
-    track.enabled = old.enabled; // an application may have turned it off
-    old.enabled = false;
     this.onSuccess(track, old, id);
   }
 

@@ -70,7 +70,7 @@ async function receiving(t) {
   const video = (pc, { lastPacket, muted = false } = {}) => {
     const track = Object.assign(new FakeTrack('video'), { muted });
     const receiver = { getSynchronizationSources: () => (lastPacket ? [{ timestamp: lastPacket }] : []) };
-    pc.ontrack({ track, streams: [{ id: 'a1' }], receiver });
+    pc.ontrack({ track, streams: [{ id: 'a1' }], transceiver: { receiver } });
     return track;
   };
   return { fake, session, told, connection, video };
