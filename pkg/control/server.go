@@ -80,6 +80,21 @@ type MediaServer struct {
 	HeartbeatAt  time.Time     `bson:"heartbeatAt"`
 	Lost         InstanceID    `bson:"lost"`        // the last instance whose loss was acted on
 	SuspectedBy  []string      `bson:"suspectedBy"` // ids of the Wrappers that find this instance gone
+	Membership   *Membership   `bson:"membership"`  // nil: it presents none
+}
+
+// Membership is what a media server presents to be given sessions by a fleet that asks for it (package membership).
+type Membership struct {
+	Token string `bson:"token"` // signed by the operator
+	Proof string `bson:"proof"` // that this very registration was made by the token's holder
+}
+
+// MembershipManifest is one document of the collection "membership": which tokens count, as its signer put it.
+type MembershipManifest struct {
+	Generation int64     `bson:"_id"`
+	Document   string    `bson:"document"`
+	At         time.Time `bson:"at"`
+	By         string    `bson:"by"` // "key:<name>"
 }
 
 // Replica is one document of "restapis" or "wrappers": a running process of that service.

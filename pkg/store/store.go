@@ -52,6 +52,7 @@ type Store struct {
 	Audit        *Audit
 	Leases       *Leases
 	Rollouts     *Rollouts
+	Membership   *Membership
 }
 
 // CheckURL says what is wrong with the URL of a deployment. It looks nothing up.
@@ -107,6 +108,7 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 		Audit:        &Audit{c: db.Collection("audit")},
 		Leases:       &Leases{c: db.Collection("leases")},
 		Rollouts:     &Rollouts{c: db.Collection("rollouts")},
+		Membership:   &Membership{c: db.Collection("membership")},
 	}, nil
 }
 
