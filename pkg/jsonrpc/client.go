@@ -57,7 +57,9 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		return err
 	}
 	defer c.forget(id)
-	frame, err := encode(Message{ID: json.RawMessage(strconv.FormatInt(id, 10)), Method: method, Params: raw})
+	frame, err := encode(Message{
+		ID: json.RawMessage(strconv.FormatInt(id, 10)), Method: method, Params: raw, TraceParent: TraceParent(ctx),
+	})
 	if err != nil {
 		return fmt.Errorf("jsonrpc: encode the call of %s: %w", method, err)
 	}

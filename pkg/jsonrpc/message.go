@@ -17,6 +17,8 @@ type Message struct {
 	Params json.RawMessage
 	Result json.RawMessage
 	Error  *Error
+	// TraceParent is the W3C trace context of a request, "" for none. It is no part of JSON-RPC.
+	TraceParent string
 }
 
 type wireMessage struct {
@@ -26,6 +28,7 @@ type wireMessage struct {
 	Params  json.RawMessage `json:"params,omitempty"`
 	Result  json.RawMessage `json:"result,omitempty"`
 	Error   *Error          `json:"error,omitempty"`
+	Trace   any             `json:"traceparent,omitempty"` // whatever a stranger means by it
 }
 
 // Decode reads one frame. What is no message gives an [Error] with [CodeParseError] or [CodeInvalidRequest], and with
@@ -39,6 +42,9 @@ func Decode(frame []byte) (Message, error) {
 		return Message{ID: validID(wire.ID)}, invalid("not a message: %v", err)
 	}
 	m := Message{ID: wire.ID, Params: wire.Params, Result: wire.Result, Error: wire.Error}
+	if parent, ok := wire.Trace.(string); ok && len(parent) <= maxTraceParent {
+		m.TraceParent = parent
+	}
 	switch {
 	case m.ID != nil && validID(m.ID) == nil:
 		return Message{}, invalid("an id is a string, a number or null")
@@ -75,6 +81,9 @@ func encode(m Message) ([]byte, error) {
 	wire := wireMessage{Version: version, ID: m.ID, Params: m.Params, Result: m.Result, Error: m.Error}
 	if m.Method != "" {
 		wire.Method = &m.Method
+	}
+	if m.TraceParent != "" {
+		wire.Trace = m.TraceParent
 	}
 	return json.Marshal(wire)
 }

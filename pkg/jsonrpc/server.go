@@ -16,6 +16,8 @@ type Request struct {
 	ID     json.RawMessage
 	Method string
 	Params json.RawMessage
+	// TraceParent is the W3C trace context that the caller gave, "" for none.
+	TraceParent string
 }
 
 // Task is how one request is served.
@@ -71,7 +73,7 @@ func (s *server) read(ctx context.Context, h Handler) error {
 		if m.Method == "" {
 			continue // a response: this side asks nothing, so there is nobody who waits for it
 		}
-		request := Request{ID: m.ID, Method: m.Method, Params: m.Params}
+		request := Request{ID: m.ID, Method: m.Method, Params: m.Params, TraceParent: m.TraceParent}
 		task := h.Accept(request)
 		s.tasks.add(task, func() { s.run(ctx, request, task) })
 	}

@@ -6,7 +6,6 @@ package mediaclient
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/jsonrpc"
@@ -19,16 +18,16 @@ type Client struct {
 	url      string
 	instance control.InstanceID
 	rpc      *jsonrpc.Client
-	timeout  time.Duration
+	config   PoolConfig
 }
 
 // newClient takes conn over and asks who is there.
-func newClient(ctx context.Context, url string, conn jsonrpc.Conn, timeout time.Duration) (*Client, error) {
-	c := &Client{url: url, rpc: jsonrpc.NewClient(conn, nil), timeout: timeout}
+func newClient(ctx context.Context, url string, conn jsonrpc.Conn, config PoolConfig) (*Client, error) {
+	c := &Client{url: url, rpc: jsonrpc.NewClient(conn, nil), config: config}
 	var info struct {
 		ServerID control.InstanceID `json:"serverId"`
 	}
-	if err := c.call(ctx, "connect", struct{}{}, &info); err != nil {
+	if err := c.call(ctx, "connect", "connect", struct{}{}, &info); err != nil {
 		_ = c.rpc.Close()
 		return nil, err
 	}
@@ -71,7 +70,7 @@ func (c *Client) CreateViewEndpoint(ctx context.Context, p mediaapi.EndpointPara
 
 // ReleaseObject ends a pipeline or endpoint and what is in it; one that is gone already is no error.
 func (c *Client) ReleaseObject(ctx context.Context, id string) error {
-	return c.call(ctx, "release", objectParams{Object: id}, nil)
+	return c.call(ctx, "release", "release", objectParams{Object: id}, nil)
 }
 
 // Pipelines lists the pipelines that were made for sessions.
@@ -108,7 +107,8 @@ func (c *Client) create(ctx context.Context, objectType string, params any) (str
 	var result struct {
 		Value string `json:"value"`
 	}
-	err := c.call(ctx, "create", createParams{Type: objectType, ConstructorParams: params}, &result)
+	call := createParams{Type: objectType, ConstructorParams: params}
+	err := c.call(ctx, "create", "create "+objectType, call, &result)
 	return result.Value, err
 }
 
@@ -117,13 +117,22 @@ func invoke[T any](ctx context.Context, c *Client, object, operation string, par
 	var result struct {
 		Value T `json:"value"`
 	}
-	err := c.call(ctx, "invoke", invokeParams{Object: object, Operation: operation, OperationParams: params}, &result)
+	call := invokeParams{Object: object, Operation: operation, OperationParams: params}
+	err := c.call(ctx, "invoke", operation, call, &result)
 	return result.Value, err
 }
 
-// call is one request with its deadline.
-func (c *Client) call(ctx context.Context, method string, params, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+// call is one request with its deadline; operation is what its trace calls it.
+func (c *Client) call(ctx context.Context, method, operation string, params, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.config.CallTimeout)
 	defer cancel()
-	return translate(fmt.Sprintf("%s at %s", method, c.url), c.rpc.Call(ctx, method, params, result))
+	ended := func(error) {}
+	if c.config.Trace != nil {
+		var parent string
+		parent, ended = c.config.Trace(ctx, operation, c.url)
+		ctx = jsonrpc.WithTraceParent(ctx, parent)
+	}
+	err := translate(fmt.Sprintf("%s at %s", method, c.url), c.rpc.Call(ctx, method, params, result))
+	ended(err)
+	return err
 }

@@ -18,6 +18,9 @@ type PoolConfig struct {
 	// within 2 s. 0: 500 ms and 1 s.
 	PingInterval time.Duration
 	PingTimeout  time.Duration
+	// Trace, which may be nil, begins the span of a call and gives the W3C traceparent that the call carries; end is
+	// called with what came of it.
+	Trace func(ctx context.Context, operation, url string) (parent string, end func(error))
 }
 
 const (
@@ -121,7 +124,7 @@ func (p *Pool) dial(ctx context.Context, url string, e *entry) {
 	defer cancel()
 	conn, err := ws.Dial(ctx, url, ws.Config{PingInterval: p.config.PingInterval, PingTimeout: p.config.PingTimeout})
 	if err == nil {
-		e.client, e.err = newClient(ctx, url, conn, p.config.CallTimeout)
+		e.client, e.err = newClient(ctx, url, conn, p.config)
 	} else {
 		e.err = translate("connect", err)
 	}

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"pkg/health":    {},
 	"pkg/buildinfo": {},
 	"pkg/csp":       {},
+	"pkg/tracing":   {"pkg/broker", "pkg/logging"},
 }
 
 // testCode is where code for tests lives outside of _test.go files.
@@ -39,6 +40,7 @@ var onlyIn = map[string][]string{
 	"github.com/golang-jwt/jwt":      {"services/restapi/internal"},
 	"github.com/coder/websocket":     {"pkg/jsonrpc/ws"},
 	"github.com/chromedp/chromedp":   {"tests/browser"},
+	"go.opentelemetry.io":            {"pkg/tracing"},
 	"pgregory.net/rapid":             testCode,
 	"github.com/google/go-cmp":       testCode,
 	"go.uber.org/goleak":             testCode,

@@ -60,11 +60,16 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err := cfg.check(deps); err != nil {
 		return err
 	}
+	seen, err := observe(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer seen.tracer.Close(ctx)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen (ORKESTRO_LISTEN): %w", err)
 	}
-	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), logger)
+	s, err := newServer(ctx, cfg, deps, listener.Addr().String(), seen, logger)
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -73,11 +78,11 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 }
 
 func newServer(
-	ctx context.Context, cfg Config, deps Deps, address string, logger *slog.Logger,
+	ctx context.Context, cfg Config, deps Deps, address string, seen observed, logger *slog.Logger,
 ) (*server, error) {
 	s := &server{
-		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), log: logger.With(logging.KeyServer, cfg.ID),
-		metrics: health.NewRegistry("mediaserver", cfg.Build.Version()),
+		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), metrics: seen.metrics,
+		log: seen.tracer.Logger(logger).With(logging.KeyServer, cfg.ID),
 	}
 	var err error
 	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity, Files: cfg.Media.Files}
@@ -89,9 +94,10 @@ func newServer(
 	s.media.Observe(newObserver(s.metrics))
 	s.control = control.New(control.Config{
 		Instance: string(s.instance), Version: cfg.Build.Version(), SessionPeriod: cfg.SessionPeriod,
+		Trace: seen.tracer.Served(),
 	}, s.media, s.metrics, s.log)
 	if cfg.inFleet() {
-		if s.fleet, err = newFleet(ctx, cfg, deps, s.registration(address), s.log); err != nil {
+		if s.fleet, err = newFleet(ctx, cfg, deps, s.registration(address), seen.tracer, s.log); err != nil {
 			return nil, errors.Join(err, s.media.Close())
 		}
 		health.WatchDependencies(s.metrics, s.fleet.checks()...)

@@ -15,6 +15,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtc"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/rtpsocket"
 )
@@ -40,6 +41,7 @@ type Config struct {
 	AllowedOrigins []string      `env:"ORKESTRO_ALLOWED_ORIGINS" help:"Hosts whose web pages may use the control protocol (patterns); default: only the host itself. Programs need no permission."`
 
 	Log     logging.Config   `embed:""`
+	Trace   tracing.Config   `embed:""`
 	Build   buildinfo.Config `embed:""`
 	Version kong.VersionFlag `help:"Print the build and exit."`
 }
@@ -96,6 +98,9 @@ func (c *Config) checkValues() error {
 	}
 	if _, err := rtpsocket.ParsePorts(c.Media.RTPPorts); err != nil {
 		return fmt.Errorf("--media-rtp-ports (ORKESTRO_MEDIA_RTP_PORTS): %w", err)
+	}
+	if err := c.Trace.Validate(); err != nil {
+		return err
 	}
 	for _, address := range c.Media.PublicIPs {
 		if net.ParseIP(address) == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/announce"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
@@ -39,7 +40,7 @@ type fleet struct {
 }
 
 func newFleet(
-	ctx context.Context, cfg Config, deps Deps, server nouns.MediaServer, log *slog.Logger,
+	ctx context.Context, cfg Config, deps Deps, server nouns.MediaServer, tracer *tracing.Tracer, log *slog.Logger,
 ) (*fleet, error) {
 	f := &fleet{cfg: cfg, server: server, log: log, broker: deps.Broker}
 	if f.broker == nil {
@@ -51,7 +52,7 @@ func newFleet(
 		}
 		f.broker, f.owned = opened, true
 	}
-	f.events = announce.NewEvents(f.broker, log)
+	f.events = announce.NewEvents(tracer.Broker(f.broker), log)
 	return f, nil
 }
 

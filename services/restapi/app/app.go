@@ -40,6 +40,12 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 		cfg.ID = defaultID()
 	}
 	logger = logger.With(logging.KeyReplica, cfg.ID)
+	seen, err := observe(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer seen.tracer.Close(ctx)
+	logger = seen.tracer.Logger(logger)
 	door, err := openEntrance(ctx, cfg.Listen, logger)
 	if err != nil {
 		return err
@@ -48,11 +54,13 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if deps.Listening != nil {
 		deps.Listening(door.address)
 	}
-	return errors.Join(runBehind(ctx, door, cfg, deps, logger), door.close())
+	return errors.Join(runBehind(ctx, door, cfg, deps, seen, logger), door.close())
 }
 
 // runBehind opens what the replica needs and runs it behind the entrance.
-func runBehind(ctx context.Context, door *entrance, cfg Config, deps Deps, logger *slog.Logger) error {
+func runBehind(
+	ctx context.Context, door *entrance, cfg Config, deps Deps, seen observed, logger *slog.Logger,
+) error {
 	messages, closeBroker, err := openBroker(ctx, cfg, deps, logger)
 	if err != nil {
 		return err
@@ -66,7 +74,7 @@ func runBehind(ctx context.Context, door *entrance, cfg Config, deps Deps, logge
 		return err
 	}
 	defer closeStore(ctx, database, logger)
-	r, err := newReplica(cfg, messages, database, logger)
+	r, err := newReplica(cfg, seen.tracer.Broker(messages), database, seen, logger)
 	if err != nil {
 		return err
 	}

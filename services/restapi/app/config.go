@@ -9,6 +9,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 
 	ICE   iceconfig.Config `embed:""`
 	Log   logging.Config   `embed:""`
+	Trace tracing.Config   `embed:""`
 	Build buildinfo.Config `embed:""`
 }
 
@@ -58,6 +60,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxMailboxes < 1 || c.MailboxIdle < time.Second || c.EmptyTimeout < time.Second {
 		return fmt.Errorf("--max-mailboxes: 1 or more, --mailbox-idle and --empty-timeout: 1s or more are needed")
+	}
+	if err := c.Trace.Validate(); err != nil {
+		return err
 	}
 	return c.ICE.Validate()
 }

@@ -45,7 +45,9 @@ type replica struct {
 	stopping  atomic.Bool
 }
 
-func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *slog.Logger) (*replica, error) {
+func newReplica(
+	cfg Config, messages broker.Broker, database *store.Store, seen observed, log *slog.Logger,
+) (*replica, error) {
 	keys, err := auth.ParseKeys(cfg.APIKeys)
 	if err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 	if err != nil {
 		return nil, err
 	}
-	registry := health.NewRegistry("restapi", cfg.Build.Version())
+	registry := seen.metrics
 	health.WatchDependencies(registry,
 		health.Check{Name: "broker", Check: func(context.Context) error { return messages.Ready() }},
 		health.Check{Name: "database", Check: database.Ping})
@@ -70,7 +72,7 @@ func newReplica(cfg Config, messages broker.Broker, database *store.Store, log *
 		UserLimit: ratelimit.New(cfg.UserRate, cfg.UserBurst, time.Now),
 		KeyLimit:  ratelimit.New(cfg.KeyRate, cfg.KeyBurst, time.Now),
 		Keys:      idempotency.New(database.Idempotency, time.Now, log),
-		Registry:  registry, Checks: r.checks(messages), Settings: settings(cfg), Log: log, Now: time.Now,
+		Registry:  registry, Tracer: seen.tracer, Checks: r.checks(messages), Settings: settings(cfg), Log: log, Now: time.Now,
 		CORSOrigins: cfg.CORSOrigins,
 	})
 	return r, nil

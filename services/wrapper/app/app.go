@@ -16,6 +16,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/tracing"
 )
 
 const (
@@ -43,7 +44,16 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 		cfg.ID = defaultID()
 	}
 	logger = logger.With(slog.String(logging.KeyReplica, cfg.ID))
-	probes, err := openProbes(ctx, cfg.Listen, health.NewRegistry("wrapper", cfg.Build.Version()), logger)
+	registry := health.NewRegistry("wrapper", cfg.Build.Version())
+	tracer, err := tracing.Open(ctx, cfg.Trace, tracing.Process{
+		Service: "wrapper", Version: cfg.Build.Version(), Instance: cfg.ID,
+	}, registry, logger)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close(ctx)
+	logger = tracer.Logger(logger)
+	probes, err := openProbes(ctx, cfg.Listen, registry, logger)
 	if err != nil {
 		return err
 	}
@@ -51,11 +61,13 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if deps.Listening != nil {
 		deps.Listening(probes.address)
 	}
-	return errors.Join(runBehind(ctx, probes, cfg, deps, logger), probes.close())
+	return errors.Join(runBehind(ctx, probes, cfg, deps, tracer, logger), probes.close())
 }
 
 // runBehind opens what the Wrapper needs and runs it.
-func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logger *slog.Logger) error {
+func runBehind(
+	ctx context.Context, probes *probes, cfg Config, deps Deps, tracer *tracing.Tracer, logger *slog.Logger,
+) error {
 	messages := deps.Broker
 	if messages == nil {
 		opened, err := amqp.Open(ctx, amqp.Config{URL: cfg.AMQPURL, ConnectionName: "wrapper " + cfg.ID}, logger)
@@ -77,7 +89,7 @@ func runBehind(ctx context.Context, probes *probes, cfg Config, deps Deps, logge
 		defer cancel()
 		return database.Close(closing)
 	})
-	return newWrapper(cfg, messages, database, logger).run(ctx, probes)
+	return newWrapper(cfg, tracer.Broker(messages), database, tracer, logger).run(ctx, probes)
 }
 
 func closeLogged(logger *slog.Logger, what string, closing func() error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/tracing"
 )
 
 // Config are the settings of a Wrapper. Every flag has an environment variable; help says the unit.
@@ -33,6 +34,7 @@ type Config struct {
 
 	ICE   iceconfig.Config `embed:""`
 	Log   logging.Config   `embed:""`
+	Trace tracing.Config   `embed:""`
 	Build buildinfo.Config `embed:""`
 }
 
@@ -48,6 +50,9 @@ func (c Config) Validate() error {
 		if value < 10*time.Millisecond {
 			return fmt.Errorf("--%s: 10ms or more is needed, not %s", flag, value)
 		}
+	}
+	if err := c.Trace.Validate(); err != nil {
+		return err
 	}
 	return c.ICE.Validate()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/mediaclient"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/wrapper/internal/consume"
 	"github.com/orkestro/orkestro/services/wrapper/internal/fleet"
 	"github.com/orkestro/orkestro/services/wrapper/internal/liveness"
@@ -38,8 +39,10 @@ type wrapper struct {
 	log    *slog.Logger
 }
 
-func newWrapper(cfg Config, messages broker.Broker, database *store.Store, logger *slog.Logger) *wrapper {
-	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout}, logger)
+func newWrapper(
+	cfg Config, messages broker.Broker, database *store.Store, tracer *tracing.Tracer, logger *slog.Logger,
+) *wrapper {
+	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout, Trace: tracer.Calls()}, logger)
 	return &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: logger}
 }
 

@@ -91,6 +91,7 @@ func (e *Events) OnEvent(event media.Event) {
 		return
 	}
 	m.ID, m.Time, m.Version, m.Session = control.NewID(), event.Time, message.Version, string(pipeline.Session())
+	m.TraceParent = event.Object.Meta().Trace()
 	e.add(event.Object.ID(), message.SessionQueue(pipeline.Session()).Name, m)
 }
 

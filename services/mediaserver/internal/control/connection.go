@@ -40,8 +40,11 @@ func (c *connection) Accept(r jsonrpc.Request) jsonrpc.Task {
 		Lane:      lane(r.Method, wanted),
 		Unordered: r.Method == methodPing || wanted.Operation == opGetUsedCPU,
 		Run: func(ctx context.Context) (any, error) {
+			ctx, traced := c.server.traced(ctx, operation, r.TraceParent)
 			var err error
-			if answer, err = m(ctx, call{session: session, request: wanted}); err != nil {
+			answer, err = m(ctx, call{session: session, request: wanted})
+			traced(err)
+			if err != nil {
 				return nil, c.failed(operation, started, err)
 			}
 			c.server.observe(operation, "ok", started)
@@ -116,6 +119,15 @@ func (m *methods) operationName(method string, r request) string {
 		}
 	}
 	return method
+}
+
+// traced begins the span of a request. Objects that it is about learn of it from the context.
+func (s *Server) traced(ctx context.Context, operation, parent string) (context.Context, func(error)) {
+	if s.trace == nil || parent == "" {
+		return ctx, func(error) {}
+	}
+	ctx, own, end := s.trace(ctx, operation, parent)
+	return jsonrpc.WithTraceParent(ctx, own), end
 }
 
 func (s *Server) observe(operation, result string, started time.Time) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/orkestro/orkestro/pkg/jsonrpc"
 	"github.com/orkestro/orkestro/services/mediaserver/internal/media"
 )
 
@@ -91,7 +92,7 @@ func (m *methods) connect(context.Context, call) (answer, error) {
 	return answer{members: map[string]any{"serverId": m.instance}}, nil
 }
 
-func (m *methods) create(_ context.Context, c call) (answer, error) {
+func (m *methods) create(ctx context.Context, c call) (answer, error) {
 	name, class, err := m.classes.find(c.Type)
 	if err != nil {
 		return answer{}, err
@@ -103,6 +104,7 @@ func (m *methods) create(_ context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("create %s: %w", name, err)
 	}
+	object.Meta().SetTrace(jsonrpc.TraceParent(ctx))
 	return value(object.ID()), m.objects.reference(c.session, object)
 }
 
@@ -134,6 +136,7 @@ func (m *methods) invoke(ctx context.Context, c call) (answer, error) {
 	if !found {
 		return answer{}, errorf(codeMethodNotFound, "'%s' has no method '%s'", object.Type(), c.Operation)
 	}
+	object.Meta().SetTrace(jsonrpc.TraceParent(ctx))
 	result, err := operation(ctx, object, c.OperationParams)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s of %s: %w", c.Operation, object.ID(), err)

@@ -24,6 +24,9 @@ type Config struct {
 	// is dropped; 0: never, but for sessions that hold nothing. Pipelines that were made for a session of the fleet are
 	// kept until released all the same.
 	SessionPeriod time.Duration
+	// Trace, which may be nil, begins the span of a request that came with parent, and gives the context that it is served
+	// in and that context's W3C traceparent, "" if the request is not traced.
+	Trace func(ctx context.Context, operation, parent string) (serving context.Context, own string, end func(error))
 }
 
 // Server serves the protocol on any number of connections. Safe for concurrent use.
@@ -34,6 +37,7 @@ type Server struct {
 	sessions *sessions
 	methods  *methods
 	duration *prometheus.HistogramVec
+	trace    func(ctx context.Context, operation, parent string) (context.Context, string, func(error))
 }
 
 // New makes the control layer of m. Events reach it through [Server.OnEvent]; Run has its sessions expire.
@@ -42,6 +46,7 @@ func New(config Config, m *media.Server, metrics prometheus.Registerer, logger *
 	objects := newRegistry(m, config.Version, logger)
 	s := &Server{
 		period:   config.SessionPeriod,
+		trace:    config.Trace,
 		log:      logger,
 		objects:  objects,
 		sessions: objects.sessions,

@@ -51,6 +51,8 @@ type Meta struct {
 	name       string
 	tags       map[string]string
 	sendInTags bool
+	trace      string
+	tracedAt   time.Time
 }
 
 // NewMeta is the Meta of an object that is created now; its name is its id.
@@ -60,6 +62,30 @@ func NewMeta(id string) *Meta {
 
 // CreationTime is when the object was made.
 func (m *Meta) CreationTime() time.Time { return m.created }
+
+// traceLife is how long what happens to an object counts as caused by the last request about it. Chosen: longer than a
+// client takes to connect.
+const traceLife = 30 * time.Second
+
+// SetTrace notes the W3C traceparent of a request about the object; "" changes nothing.
+func (m *Meta) SetTrace(parent string) {
+	if parent == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trace, m.tracedAt = parent, time.Now()
+}
+
+// Trace is the traceparent of the last request about the object, "" if that was long ago or is not traced.
+func (m *Meta) Trace() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.trace == "" || time.Since(m.tracedAt) > traceLife {
+		return ""
+	}
+	return m.trace
+}
 
 // Name is the object's name; its id until it is set.
 func (m *Meta) Name() string {

@@ -97,6 +97,17 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 	})
 }
 
+// trace makes a span of every request. It goes inside of measure.
+func (c *core) trace(next http.Handler) http.Handler {
+	return c.Tracer.HTTP(next, func(w http.ResponseWriter, r *http.Request) (string, int) {
+		status := http.StatusOK
+		if recorded, ok := w.(middleware.WrapResponseWriter); ok {
+			status = max(recorded.Status(), status)
+		}
+		return routeOf(r), status
+	})
+}
+
 // routeOf is the pattern of the route that served a request.
 func routeOf(r *http.Request) string {
 	route := chi.RouteContext(r.Context()).RoutePattern()

@@ -19,6 +19,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
 	"github.com/orkestro/orkestro/services/restapi/internal/idempotency"
 	"github.com/orkestro/orkestro/services/restapi/internal/mailbox"
@@ -38,6 +39,7 @@ type Deps struct {
 	KeyLimit    *ratelimit.Limiter
 	Keys        *idempotency.Keeper
 	Registry    *prometheus.Registry
+	Tracer      *tracing.Tracer // nil: no traces
 	Checks      []health.Check
 	Settings    Settings
 	Log         *slog.Logger
@@ -64,7 +66,7 @@ func New(d Deps) http.Handler {
 	d.Log = d.Log.With(logging.KeyComponent, "api")
 	c := &core{Deps: d, metrics: newMetrics(d.Registry)}
 	mux := chi.NewRouter()
-	mux.Use(c.metrics.measure, c.recoverPanics, boundBody)
+	mux.Use(c.metrics.measure, c.trace, c.recoverPanics, boundBody)
 	mux.Use(advertise)
 	if len(d.CORSOrigins) > 0 {
 		mux.Use(cors.Handler(corsOptions(d.CORSOrigins)))

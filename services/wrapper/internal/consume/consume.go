@@ -81,23 +81,23 @@ func (c *Consumer) Handle(ctx context.Context, d broker.Delivery) error {
 	switch {
 	case err == nil:
 	case broker.IsPermanent(err):
-		c.giveUp(d, err)
+		c.giveUp(ctx, d, err)
 	case errors.Is(err, errNewer):
-		c.log.Debug("request left to a newer Wrapper", attributes(d, err)...)
+		c.log.DebugContext(ctx, "request left to a newer Wrapper", attributes(d, err)...)
 		c.metrics.postponed.WithLabelValues(c.label(d)).Inc()
 		return broker.Postpone(err)
 	case session.Retryable(err) && (c.outOfReach(d, err) || c.lacks(ctx)):
-		c.log.Debug("request postponed", attributes(d, err)...)
+		c.log.DebugContext(ctx, "request postponed", attributes(d, err)...)
 		c.metrics.postponed.WithLabelValues(c.label(d)).Inc()
 		return broker.Postpone(err)
 	case session.Retryable(err) && !last:
-		c.log.Debug("request failed, trying again", attributes(d, err)...)
+		c.log.DebugContext(ctx, "request failed, trying again", attributes(d, err)...)
 		c.metrics.retried.WithLabelValues(c.label(d)).Inc()
 		return err
 	case session.Retryable(err):
-		c.giveUp(d, err)
+		c.giveUp(ctx, d, err)
 	default:
-		c.log.Debug("request refused", attributes(d, err)...)
+		c.log.DebugContext(ctx, "request refused", attributes(d, err)...)
 	}
 	if replyErr := c.reply(ctx, d, result, err); replyErr != nil && !last {
 		return replyErr
@@ -142,9 +142,9 @@ func (c *Consumer) label(d broker.Delivery) string {
 }
 
 // giveUp says so of what an operator finds in the dead-letter queue.
-func (c *Consumer) giveUp(d broker.Delivery, err error) {
+func (c *Consumer) giveUp(ctx context.Context, d broker.Delivery, err error) {
 	c.metrics.dead.WithLabelValues(c.label(d)).Inc()
-	c.log.Error("request given up, see the dead-letter queue", attributes(d, err)...)
+	c.log.ErrorContext(ctx, "request given up, see the dead-letter queue", attributes(d, err)...)
 }
 
 func attributes(d broker.Delivery, err error) []any {

@@ -1,0 +1,25 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orkestro/orkestro/pkg/health"
+	"github.com/orkestro/orkestro/pkg/tracing"
+)
+
+// observed is how operators look into the process.
+type observed struct {
+	metrics *prometheus.Registry
+	tracer  *tracing.Tracer // nil: no traces
+}
+
+func observe(ctx context.Context, cfg Config, logger *slog.Logger) (observed, error) {
+	metrics := health.NewRegistry("mediaserver", cfg.Build.Version())
+	tracer, err := tracing.Open(ctx, cfg.Trace, tracing.Process{
+		Service: "mediaserver", Version: cfg.Build.Version(), Instance: string(cfg.ID),
+	}, metrics, logger)
+	return observed{metrics: metrics, tracer: tracer}, err
+}
