@@ -25,7 +25,7 @@ func (m *MediaServers) Register(ctx context.Context, server control.MediaServer)
 		{Key: "url", Value: server.URL},
 		{Key: "region", Value: server.Region},
 		{Key: "version", Value: server.Version},
-			{Key: "membership", Value: server.Membership},
+		{Key: "membership", Value: server.Membership},
 		{Key: "status", Value: control.StatusUp},
 		{Key: "capacity", Value: server.Capacity},
 		{Key: "load", Value: server.Load},

@@ -34,6 +34,8 @@ type Request struct {
 	Prefer  control.MediaServerID   // taken if it fits at all: the server that a session was on before
 	Exclude []control.MediaServerID // tried already
 	Now     time.Time
+	// Admit is why the fleet does not trust a server, "" if it does; nil: it asks for no membership.
+	Admit func(control.MediaServer) string
 }
 
 // Choose is the server with the least memory in use among those that fit, counting what was placed there and not yet
@@ -83,6 +85,8 @@ func refuse(server control.MediaServer, r Request) string {
 		return fmt.Sprintf("region %q", server.Region)
 	case server.Capacity > 0 && pipelines(server) >= int64(server.Capacity):
 		return fmt.Sprintf("full with %d pipelines", pipelines(server))
+	case r.Admit != nil:
+		return r.Admit(server)
 	default:
 		return ""
 	}

@@ -120,7 +120,7 @@ func (s *pipelines) place(
 func (s *pipelines) tryServers(
 	ctx context.Context, sess *control.Session, exclude []control.MediaServerID,
 ) (control.PipelineRef, error) {
-	request := placement.Request{Region: sess.Region, Now: time.Now(), Exclude: exclude}
+	request := placement.Request{Region: sess.Region, Now: time.Now(), Exclude: exclude, Admit: s.cfg.Admit}
 	if sess.Pipeline != nil {
 		request.Prefer = sess.Pipeline.Server
 	}

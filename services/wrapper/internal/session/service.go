@@ -39,6 +39,8 @@ type Config struct {
 	MaxFailures int                 // failed connections in a row after which a user is removed
 	Forget      time.Duration       // how long a closed session is remembered
 	Replica     string              // id of this Wrapper, for the audit
+	// Admit is why a media server is given no sessions although it could take them, "" if it is; nil: all are.
+	Admit func(control.MediaServer) string
 }
 
 // Request is the envelope of what is handled. Last says that it will not be tried again.
