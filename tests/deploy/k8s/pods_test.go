@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	security "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
@@ -18,23 +19,27 @@ func checkSecurity(m manifests) (findings []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
+	pods := overrides(m)
 	for _, w := range workloads(m) {
-		namespace := all[*core.Namespace](m)[0]
-		enforced := security.Level(namespace.Labels[security.EnforceLevelLabel])
-		if !enforced.Valid() {
-			findings = append(findings, fmt.Sprintf("namespace %s enforces nothing", namespace.Name))
-		}
+		pods[w.name] = w.pod
+		findings = append(findings, checkPrivileges(w)...)
+	}
+	namespace := all[*core.Namespace](m)[0]
+	enforced := security.Level(namespace.Labels[security.EnforceLevelLabel])
+	if !enforced.Valid() {
+		findings = append(findings, fmt.Sprintf("namespace %s enforces nothing", namespace.Name))
+	}
+	for name, pod := range pods {
 		for _, level := range []security.Level{enforced, security.LevelRestricted} {
 			version := security.LevelVersion{Level: level, Version: security.LatestVersion()}
-			for _, result := range evaluator.EvaluatePod(version, &w.pod.ObjectMeta, &w.pod.Spec) {
+			for _, result := range evaluator.EvaluatePod(version, &pod.ObjectMeta, &pod.Spec) {
 				forgiven := level != enforced && result.ForbiddenReason == "hostPort"
 				if !result.Allowed && !forgiven {
 					findings = append(findings, fmt.Sprintf("%s: %s: %s: %s",
-						w.name, level, result.ForbiddenReason, result.ForbiddenDetail))
+						name, level, result.ForbiddenReason, result.ForbiddenDetail))
 				}
 			}
 		}
-		findings = append(findings, checkPrivileges(w)...)
 	}
 	return findings
 }
@@ -71,6 +76,12 @@ var securitySpoils = []spoil{
 	}},
 	{"namespace that enforces nothing", "", "enforces nothing", func(m *manifests) {
 		delete(all[*core.Namespace](*m)[0].Labels, security.EnforceLevelLabel)
+	}},
+	{"container that an operator makes", "", "rabbitmq: restricted: unrestricted capabilities", func(m *manifests) {
+		for _, custom := range customResources(*m) {
+			unstructured.RemoveNestedField(custom.Object, "spec", "override", "statefulSet", "spec", "template", "spec",
+				"initContainers")
+		}
 	}},
 	{"token", "", "token", func(m *manifests) { podsOf(m, "wrapper").Spec.AutomountServiceAccountToken = nil }},
 	{"service links", "", "all services", func(m *manifests) { podsOf(m, "wrapper").Spec.EnableServiceLinks = nil }},

@@ -1,12 +1,15 @@
 package k8s_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -53,6 +56,42 @@ func containerOf(m *manifests, name string) *core.Container {
 func ours(c core.Container) bool {
 	repository, _, _ := strings.Cut(c.Image, ":")
 	return repository == "orkestro" || strings.HasSuffix(repository, "/orkestro")
+}
+
+// overrides are what the manifests have operators put into their pods, by the name of the custom resource, with the
+// containers that the operators make: a container that is not named has what the operator gives it.
+func overrides(m manifests) map[string]*core.PodTemplateSpec {
+	found := map[string]*core.PodTemplateSpec{}
+	for _, custom := range customResources(m) {
+		path := map[string][]string{
+			"RabbitmqCluster":  {"spec", "override", "statefulSet", "spec", "template"},
+			"MongoDBCommunity": {"spec", "statefulSet", "spec", "template"},
+		}[custom.GetKind()]
+		value, _, err := unstructured.NestedFieldNoCopy(custom.Object, path...)
+		text, _ := json.Marshal(value)
+		pod := &core.PodTemplateSpec{}
+		if err == nil && json.Unmarshal(text, pod) == nil {
+			found[custom.GetName()] = withAll(pod, operatorContainers[custom.GetKind()])
+		}
+	}
+	return found
+}
+
+// operatorContainers are the containers that operators make, those that initialize first.
+var operatorContainers = map[string][2][]string{
+	"RabbitmqCluster":  {{"setup-container"}, {"rabbitmq"}},
+	"MongoDBCommunity": {{"mongod-posthook", "mongodb-agent-readinessprobe"}, {"mongod", "mongodb-agent"}},
+}
+
+func withAll(pod *core.PodTemplateSpec, names [2][]string) *core.PodTemplateSpec {
+	for i, containers := range []*[]core.Container{&pod.Spec.InitContainers, &pod.Spec.Containers} {
+		for _, name := range names[i] {
+			if !slices.ContainsFunc(*containers, func(c core.Container) bool { return c.Name == name }) {
+				*containers = append(*containers, core.Container{Name: name})
+			}
+		}
+	}
+	return pod
 }
 
 // operated are pods that operators make of custom resources, with the labels that their code gives them
