@@ -70,7 +70,7 @@ func fakeRollout(state string, more object) object {
 
 // setUp has the API tell of a fleet between two releases.
 func (s *stage) setUp() {
-	draining := object{"since": at(-20 * time.Minute), "deadline": at(40 * time.Minute), "then": "relocate", "by": "rollout:0198c0de", "remaining": 7}
+	draining := object{"since": at(-20 * time.Minute), "deadline": at(40 * time.Minute), "then": "relocate", "by": "rollout:0198c0de", "remaining": 7, "waiting": "no server of its region has room"}
 	s.says("/v1/admin/servers", items(
 		fakeServer("media-1", "v1.3.0", object{"membership": object{"state": "admitted", "expiresAt": at(24 * time.Hour)}}),
 		fakeServer("media-2", "v1.2.9", object{"availability": "draining", "drain": draining, "sessions": 7}),

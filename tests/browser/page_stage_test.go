@@ -139,18 +139,25 @@ const watchFaults = `{
 	console.error = (...args) => { faults.push(args.join(' ')); log(...args); };
 }`
 
-// openOperator opens the operator's page and shows it key. At the end of t, a subtest of the browser's, nothing must have
-// gone wrong in it.
-func (c *chromium) openOperator(t *testing.T, page, key string, scripts ...string) *visitor {
-	t.Helper()
-	v := c.openTab("operator")
-	v.t = t
-	t.Cleanup(func() {
+// operator is somebody with the operator's page, in a subtest of one that has a browser and a fleet.
+type operator struct {
+	t       *testing.T
+	browser *chromium
+	base    string // URL of the fleet
+}
+
+// open opens the page and shows it key, if there is one. At the end of the subtest nothing must have gone wrong in it.
+func (o operator) open(page, key string, scripts ...string) *visitor {
+	o.t.Helper()
+	v := o.browser.openTab("operator")
+	v.t = o.t
+	o.t.Cleanup(func() {
 		if faults := eval[string](v, "read the faults", `faults.join('\n')`); faults != "" {
-			t.Errorf("faults of the page:\n%s", faults)
+			o.t.Errorf("faults of the page:\n%s", faults)
 		}
 	})
-	v.do("open the operator's page", runFirst(watchFaults+strings.Join(scripts, "")), chromedp.EmulateViewport(1280, 800), chromedp.Navigate(page))
+	v.do("open the operator's page", runFirst(watchFaults+strings.Join(scripts, "")),
+		chromedp.EmulateViewport(1280, 800), chromedp.Navigate(page))
 	if key != "" {
 		v.signIn(key)
 	}

@@ -1,11 +1,13 @@
-// Who did what, newest first.
+// Who did what, newest first: as the entries are chained, from the head back.
 
 // chainState says of each entry of a page whether the one before it, which is below, is the one that it names. It shows
-// at a glance that nothing between two entries is missing; whether one was edited, `orkestro audit verify` tells.
-const chainState = (entries) =>
+// at a glance that nothing is missing; whether an entry was edited, `orkestro audit verify` tells. Of the entries of one
+// object alone there are others between.
+const chainState = (entries, whole) =>
   entries.map((entry, i) => {
     const before = entries[i + 1];
-    if (!entry.hash || !before?.hash || before.seq !== entry.seq - 1) return "";
+    if (!before) return "";
+    if (before.seq !== entry.seq - 1) return whole ? "broken" : "";
     return before.hash === entry.previous ? "linked" : "broken";
   });
 
@@ -87,7 +89,7 @@ const audit = {
     if (this.page && this.read === wanted && (!this.tail.checked || !this.pages.first)) return;
     this.page = await api.get("/v1/admin/audit", {
       limit: 50,
-      order: "newest",
+      order: "head",
       object: this.object.value.trim(),
       cursor: this.pages.cursor,
     });
@@ -96,7 +98,7 @@ const audit = {
 
   draw() {
     const { items } = this.page,
-      states = chainState(items);
+      states = chainState(items, !this.object.value.trim());
     this.table.fill(items.map((entry, i) => ({ ...entry, chain: states[i] })));
     this.table.root.hidden = items.length === 0;
     this.none.hidden = items.length > 0;

@@ -30,38 +30,46 @@ const needsAttention = (s) =>
   s.membership?.state === "refused" ||
   api.now() - Date.parse(s.heartbeatAt) > silentAfter * 1000;
 
-// drainStrip is how far the drain of a server is.
+// drainWords tell how far a drain is.
+const drainWords = ({ availability, drain }, over) => {
+  if (availability === "drained") {
+    return [
+      "Empty: it has no session and is given none. ",
+      el("small", { textContent: `Drained by ${drain.by || "an operator"}.` }),
+    ];
+  }
+  const wait = drain.then === "wait";
+  const next = over
+    ? [wait ? ", the deadline is over: waiting for them to end. " : ", being moved to other servers. "]
+    : [", deadline ", countdown(drain.deadline), wait ? ", then waited for. " : ", then moved to other servers. "];
+  return [
+    el("strong", { textContent: `${count(drain.remaining, "session")} left` }),
+    ...next,
+    el("small", { textContent: `Since ${moment(drain.since)}${drain.by ? `, by ${drain.by}` : ""}.` }),
+  ];
+};
+
+// drainStrip is how far the drain of a server is, and what is in its way.
 const drainStrip = () => {
   const text = el("p"),
+    obstacle = notice(),
     bar = el("progress", { max: 1, ariaLabel: "Time of the drain that is over" });
-  const root = el("div", { className: "drain", hidden: true, data: { testid: "drain" } }, text, bar);
+  const root = el("div", { className: "drain", hidden: true, data: { testid: "drain" } }, text, bar, obstacle.root);
   let shown = "";
   return {
     root,
-    update({ availability, drain }) {
+    update(server) {
+      const { availability, drain } = server;
       root.hidden = !drain;
       if (!drain) return;
-      const drained = availability === "drained";
-      const then = drain.then === "wait" ? "then it goes on waiting" : "then they are moved to other servers";
-      const key = JSON.stringify([drain, availability]);
-      bar.hidden = drained;
-      bar.value = (api.now() - Date.parse(drain.since)) / (Date.parse(drain.deadline) - Date.parse(drain.since)) || 0;
-      if (key === shown) return;
+      const start = Date.parse(drain.since),
+        end = Date.parse(drain.deadline);
+      bar.value = Math.min(1, (api.now() - start) / (end - start)) || 0;
+      bar.hidden = availability === "drained";
+      obstacle.say(drain.waiting ?? "");
+      const key = JSON.stringify([drain, availability, api.now() > end]);
+      if (key !== shown) text.replaceChildren(...drainWords(server, api.now() > end));
       shown = key;
-      text.replaceChildren(
-        ...(drained
-          ? [
-              "Empty: it has no session and is given none. ",
-              el("small", { textContent: `Drained by ${drain.by ?? "an operator"}.` }),
-            ]
-          : [
-              el("strong", { textContent: `${count(drain.remaining, "session")} left` }),
-              ", deadline ",
-              countdown(drain.deadline),
-              `, ${then}. `,
-              el("small", { textContent: `Since ${moment(drain.since)}${drain.by ? `, by ${drain.by}` : ""}.` }),
-            ]),
-      );
     },
   };
 };
@@ -183,7 +191,7 @@ const serverRow = (first) => {
         .join(" · "),
     );
     put(drain, s.availability === "active" ? "Drain…" : "Change…");
-    drain.hidden = s.availability === "drained";
+    drain.hidden = s.availability === "drained" || s.status === "down"; // nothing to empty
     undo.hidden = s.availability === "active";
   };
 
