@@ -34,10 +34,11 @@ func (f *Fleet) Placement(ctx context.Context, session string) (Placement, error
 
 // ServerSight is a media server as the API shows it.
 type ServerSight struct {
-	ID       string `json:"id"`
-	Status   string `json:"status"`
-	Sessions int    `json:"sessions"`
-	Load     struct {
+	ID           string `json:"id"`
+	Status       string `json:"status"`
+	Availability string `json:"availability"`
+	Sessions     int    `json:"sessions"`
+	Load         struct {
 		Pipelines int `json:"pipelines"`
 	} `json:"load"`
 }
