@@ -7,6 +7,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/membership"
 	"github.com/orkestro/orkestro/pkg/tracing"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	SweepPeriod     time.Duration `name:"sweep-period" env:"ORKESTRO_SWEEP_PERIOD" default:"2s" help:"Time between two looks for idle users and sessions."`
 	ReconcilePeriod time.Duration `name:"reconcile-period" env:"ORKESTRO_RECONCILE_PERIOD" default:"5s" help:"Time between two comparisons of sessions and media servers."`
 
+	MembershipKey string `name:"membership-key" env:"ORKESTRO_MEMBERSHIP_KEY" placeholder:"KEY" help:"Public key of the fleet, in base64: only media servers with a token that it leads to are given sessions. Default: all are."`
+
 	ICE   iceconfig.Config `embed:""`
 	Log   logging.Config   `embed:""`
 	Trace tracing.Config   `embed:""`
@@ -53,6 +56,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Trace.Validate(); err != nil {
 		return err
+	}
+	if _, err := membership.ParseKey(c.MembershipKey); c.MembershipKey != "" && err != nil {
+		return fmt.Errorf("--membership-key (ORKESTRO_MEMBERSHIP_KEY): %w", err)
 	}
 	return c.ICE.Validate()
 }

@@ -32,13 +32,13 @@ func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *
 		Wrapper: w.cfg.ID, Servers: w.store.MediaServers, Sessions: w.store.Sessions, Sender: w.broker,
 		Audit: w.store.Audit, Room: w.room, Log: w.log,
 	})
-	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run, drains.Run}}
+	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run, drains.Run, w.noteHead}}
 }
 
 // room says why no other media server takes a session of a region.
 func (w *wrapper) room(region string, leaving control.MediaServerID) error {
 	_, err := placement.Choose(w.fleet.Servers(), placement.Request{
-		Region: region, Exclude: []control.MediaServerID{leaving}, Now: time.Now(),
+		Region: region, Exclude: []control.MediaServerID{leaving}, Now: time.Now(), Admit: w.admit(),
 	})
 	return err
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/mediaclient"
+	"github.com/orkestro/orkestro/pkg/membership"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/tracing"
+	"github.com/orkestro/orkestro/services/wrapper/internal/admission"
 	"github.com/orkestro/orkestro/services/wrapper/internal/consume"
 	"github.com/orkestro/orkestro/services/wrapper/internal/fleet"
 	"github.com/orkestro/orkestro/services/wrapper/internal/liveness"
@@ -37,13 +39,30 @@ type wrapper struct {
 	pool   *mediaclient.Pool
 	fleet  *fleet.Fleet
 	log    *slog.Logger
+
+	admission *admission.Keeper // nil: the fleet asks for no membership
 }
 
 func newWrapper(
 	cfg Config, messages broker.Broker, database *store.Store, tracer *tracing.Tracer, logger *slog.Logger,
 ) *wrapper {
 	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout, Trace: tracer.Calls()}, logger)
-	return &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: logger}
+	w := &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: logger}
+	if key := membership.Key(cfg.MembershipKey); key != "" {
+		w.admission = admission.New(admission.Deps{
+			Wrapper: cfg.ID, Key: key, Manifests: database.Membership, Servers: w.fleet.Servers, Audit: database.Audit,
+			Log: logger,
+		})
+	}
+	return w
+}
+
+// admit is why a media server is given no sessions, nil when the fleet asks for no membership.
+func (w *wrapper) admit() func(control.MediaServer) string {
+	if w.admission == nil {
+		return nil
+	}
+	return w.admission.Admit
 }
 
 // run works until ctx ends or the probes fail.
@@ -78,6 +97,7 @@ func (w *wrapper) run(ctx context.Context, probes *probes) error {
 func (w *wrapper) queues(registry prometheus.Registerer) *watch.Queues {
 	service := session.New(session.Config{
 		ICEServers: w.cfg.ICE.Servers(), MaxFailures: w.cfg.MaxFailures, Forget: w.cfg.ForgetAfter, Replica: w.cfg.ID,
+		Admit: w.admit(),
 	}, w.store, w.broker, w.fleet, session.NewMetrics(registry), w.log)
 	consumer := consume.New(consume.Config{
 		Concurrency: w.cfg.Concurrency, MaxAttempts: w.cfg.MaxAttempts, Timeout: w.cfg.RequestTimeout, Needs: w.needs,
@@ -106,6 +126,9 @@ func (w *wrapper) startLoops(ctx context.Context, group *sync.WaitGroup, queues 
 	group.Go(func() { reconciler.EndRelocations(ctx) })
 	group.Go(func() { sweeper.Run(ctx) })
 	group.Go(func() { w.register(ctx) })
+	if w.admission != nil {
+		group.Go(func() { w.admission.Run(ctx) })
+	}
 }
 
 // connect reaches a media server for the reconciler.
