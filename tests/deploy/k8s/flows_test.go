@@ -46,6 +46,9 @@ func needed(m manifests) []flow {
 			flows = append(flows, flow{client, "mediaserver", port, udp}, flow{client, "mediaserver", port, tcp})
 		}
 	}
+	if traced(m) {
+		flows = append(flows, toCollector...)
+	}
 	if len(operated(m)) > 0 {
 		flows = append(flows, flow{"rabbitmq", "rabbitmq", 4369, tcp}, flow{"rabbitmq", "rabbitmq", 25672, tcp},
 			flow{"rabbitmq", "api-server", 6443, tcp}, flow{"mongodb", "api-server", 443, tcp})
@@ -53,6 +56,16 @@ func needed(m manifests) []flow {
 		flows = append(flows, flow{"client", "restapi", 8080, tcp})
 	}
 	return flows
+}
+
+// toCollector are the flows of traces; the collector is where Prometheus is.
+var toCollector = []flow{
+	{"restapi", "prometheus", 4318, tcp}, {"wrapper", "prometheus", 4318, tcp}, {"mediaserver", "prometheus", 4318, tcp},
+}
+
+// traced reports whether the build has traces sent.
+func traced(m manifests) bool {
+	return environment(m, *containerOf(&m, "wrapper"), "wrapper-0")["ORKESTRO_OTLP_ENDPOINT"] != ""
 }
 
 // mediaPorts are those that media servers listen on.
@@ -92,6 +105,9 @@ func forbidden(m manifests) []flow {
 		{"restapi", "api-server", 443, tcp},
 		{"wrapper", "client", 40000, udp},
 		{"stranger", "doctor", 8080, tcp},
+	}
+	if !traced(m) {
+		flows = append(flows, toCollector...)
 	}
 	if len(operated(m)) > 0 {
 		return append(flows, flow{"client", "restapi", 8080, tcp}, flow{"stranger", "restapi", 8080, tcp})
@@ -175,6 +191,7 @@ var networkSpoils = []spoil{
 	{"nobody may scrape", "", "prometheus cannot reach mediaserver", func(m *manifests) {
 		containerOf(m, "mediaserver").Ports[0].Name = "kurento"
 	}},
+	{"traces to nowhere", "loadbalancer", "wrapper cannot reach prometheus at TCP 4318", drop("traces")},
 	{"policy for nobody", "", "metrics: it is for no pod", func(m *manifests) {
 		policyOf(m, "metrics").PodSelector.MatchExpressions[0].Values = []string{"rest", "wrappers"}
 	}},
