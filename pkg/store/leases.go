@@ -30,6 +30,13 @@ func (l *Leases) Take(ctx context.Context, name, holder string, now, until time.
 	return coded(fmt.Sprintf("take the lease %s", name), err)
 }
 
+// Holder is who took a lease last; it may have run out since. Errors: [ErrNotFound] when nobody has it.
+func (l *Leases) Holder(ctx context.Context, name string) (string, error) {
+	var lease struct{ Holder string }
+	err := l.c.FindOne(ctx, byID(name)).Decode(&lease)
+	return lease.Holder, coded(fmt.Sprintf("read the lease %s", name), err)
+}
+
 // Give gives a lease back, so that the next one need not wait. One that is not held is no error.
 func (l *Leases) Give(ctx context.Context, name, holder string) error {
 	_, err := l.c.DeleteOne(ctx, append(byID(name), bson.E{Key: "holder", Value: holder}))

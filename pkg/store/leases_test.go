@@ -28,11 +28,18 @@ func TestLeases_OneHolderAtATime(t *testing.T) {
 			return leases.Take(ctx, "n", "b", now.Add(2*time.Hour), now.Add(3*time.Hour))
 		}, nil},
 		{"b gives it", func() error { return leases.Give(ctx, "n", "b") }, nil},
+		{"nobody has it", func() error {
+			_, err := leases.Holder(ctx, "n")
+			return err
+		}, store.ErrNotFound},
 		{"a takes it again", func() error { return leases.Take(ctx, "n", "a", now, now.Add(time.Minute)) }, nil},
 	}
 	for _, step := range steps {
 		if err := step.do(); !errors.Is(err, step.want) {
 			t.Fatalf("%s: %v, want %v", step.doing, err, step.want)
 		}
+	}
+	if holder, err := leases.Holder(ctx, "n"); err != nil || holder != "a" {
+		t.Errorf("%q has it, %v", holder, err)
 	}
 }

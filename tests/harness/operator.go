@@ -20,7 +20,7 @@ func (f *Fleet) Doctor() doctor.Config {
 // status and what was printed.
 func (f *Fleet) Operator(ctx context.Context, args ...string) (status int, stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.programs, "orkestro"), args...)
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(os.Environ(), "ORKESTRO_URL=http://"+f.RestAPIs[0].Address, "ORKESTRO_KEY="+apiKey,
 		"ORKESTRO_AMQP_URL="+f.amqp, "ORKESTRO_MONGO_URL="+f.mongo, "ORKESTRO_MONGO_DATABASE="+f.database())
 	var out, told bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &told

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // ErrNoCommit: the history that is there does not reach back to a commit, as in a shallow clone.
@@ -73,4 +75,11 @@ func buildAt(ctx context.Context, source, programs string) error {
 		return fmt.Errorf("harness: build %s: %w\n%s", source, err, out)
 	}
 	return errors.Join(os.Rename(half, programs), os.RemoveAll(source))
+}
+
+// SetFlag has a process start with a flag from the next time on, in place of an earlier one of that name.
+func (p *Process) SetFlag(name, value string) {
+	prefix := "--" + name + "="
+	p.args = slices.DeleteFunc(slices.Clone(p.args), func(arg string) bool { return strings.HasPrefix(arg, prefix) })
+	p.args = append(p.args, prefix+value)
 }
