@@ -54,6 +54,19 @@ func (m *MediaServers) Heartbeat(
 		bson.D{{Key: "$set", Value: bson.D{{Key: "load", Value: load}, {Key: "heartbeatAt", Value: at}}}})
 }
 
+// SetMembership replaces what instance presents. Errors: [ErrGuard] when another instance has taken the id, or the token
+// is this one already.
+func (m *MediaServers) SetMembership(
+	ctx context.Context, id control.MediaServerID, instance control.InstanceID, membership control.Membership,
+) error {
+	return m.update(ctx, "renew the membership of", id,
+		bson.D{
+			{Key: "instance", Value: instance},
+			{Key: "membership.token", Value: bson.D{{Key: "$ne", Value: membership.Token}}},
+		},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "membership", Value: membership}}}})
+}
+
 // SetStatus says what the fleet sees of instance. Errors: [ErrGuard] when another instance has taken the id, or the
 // status is this one already.
 func (m *MediaServers) SetStatus(

@@ -35,7 +35,11 @@ type Config struct {
 	Region        string `env:"ORKESTRO_REGION" help:"Region of this server."`
 	Capacity      int    `env:"ORKESTRO_CAPACITY" help:"Sessions of the fleet that may have a pipeline here; 0: no limit."`
 
+	MembershipFile string `env:"ORKESTRO_MEMBERSHIP_FILE" placeholder:"FILE" help:"Token and key of this server, as 'orkestro membership sign' writes them, for fleets that ask for it. A file that is replaced is noticed."`
+
 	Media mediaConfig `embed:"" prefix:"media-"`
+
+	DrainTimeout time.Duration `default:"1h" env:"ORKESTRO_DRAIN_TIMEOUT" help:"After the first SIGTERM: how long the sessions here have to end before those left are relocated, 0s to 168h; alone: before those left are ended. The process ends once it is empty; a second SIGTERM, or SIGINT, ends it at once. What stops it must wait for longer than that (terminationGracePeriodSeconds, stop_grace_period)."`
 
 	SessionPeriod  time.Duration `default:"240s" env:"ORKESTRO_SESSION_PERIOD" help:"How long a client's session of the control protocol lives without connection and request; what only it references goes with it. 0: until released. Pipelines of the fleet always live until released."`
 	AllowedOrigins []string      `env:"ORKESTRO_ALLOWED_ORIGINS" help:"Hosts whose web pages may use the control protocol (patterns); default: only the host itself. Programs need no permission."`
@@ -61,6 +65,9 @@ type mediaConfig struct {
 	Disconnected time.Duration `default:"5s" env:"ORKESTRO_MEDIA_DISCONNECTED" help:"Silence after which a connection counts as disconnected."`
 	Failed       time.Duration `default:"25s" env:"ORKESTRO_MEDIA_FAILED" help:"Time after which a disconnected connection has failed."`
 }
+
+// maxDrainTimeout is a week, as the API has it.
+const maxDrainTimeout = 7 * 24 * time.Hour
 
 // inFleet reports whether the server is part of a fleet.
 func (c *Config) inFleet() bool { return c.MongoURL != "" }
@@ -95,6 +102,9 @@ func (c *Config) checkValues() error {
 	}
 	if c.Capacity < 0 {
 		return fmt.Errorf("--capacity (ORKESTRO_CAPACITY): 0 or more is needed, not %d", c.Capacity)
+	}
+	if c.DrainTimeout < 0 || c.DrainTimeout > maxDrainTimeout {
+		return fmt.Errorf("--drain-timeout (ORKESTRO_DRAIN_TIMEOUT): 0s to 168h is needed, not %s", c.DrainTimeout)
 	}
 	if _, err := rtpsocket.ParsePorts(c.Media.RTPPorts); err != nil {
 		return fmt.Errorf("--media-rtp-ports (ORKESTRO_MEDIA_RTP_PORTS): %w", err)

@@ -32,9 +32,11 @@ type fleet struct {
 	owned  bool // the broker is ours to close
 	events *announce.Events
 
-	registration atomic.Pointer[announce.Registration] // nil until the database is there
+	database     atomic.Pointer[store.Store]           // nil until it is there
+	registration atomic.Pointer[announce.Registration] // likewise
 	stopMember   context.CancelCauseFunc
 	member       sync.WaitGroup // registration
+	renewing     sync.WaitGroup // of its membership, within it
 	stopEvents   context.CancelFunc
 	publishing   sync.WaitGroup
 }
@@ -42,6 +44,9 @@ type fleet struct {
 func newFleet(
 	ctx context.Context, cfg Config, deps Deps, server nouns.MediaServer, tracer *tracing.Tracer, log *slog.Logger,
 ) (*fleet, error) {
+	if err := cfg.present(&server); err != nil {
+		return nil, err
+	}
 	f := &fleet{cfg: cfg, server: server, log: log, broker: deps.Broker}
 	if f.broker == nil {
 		opened, err := amqp.Open(ctx, amqp.Config{
@@ -80,8 +85,13 @@ func (f *fleet) register(ctx context.Context, stats func() media.Stats) {
 		defer cancel()
 		_ = db.Close(ctx)
 	}()
-	registration := announce.NewRegistration(db.MediaServers, f.server, stats, f.log)
+	registration := announce.NewRegistration(registry{db.MediaServers, db.Audit}, f.server, stats, f.log)
+	f.database.Store(db)
 	f.registration.Store(registration)
+	renewing, stopRenewing := context.WithCancel(ctx)
+	defer f.renewing.Wait()
+	defer stopRenewing()
+	f.renewing.Go(func() { f.renewMembership(renewing, db.MediaServers) })
 	if err := registration.Run(ctx); err != nil {
 		f.log.Error("this server has left the fleet", logging.KeyError, err)
 	}
