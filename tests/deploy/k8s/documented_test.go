@@ -11,6 +11,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 )
 
@@ -87,5 +88,43 @@ func TestRunbook_OverlaysBuild(t *testing.T) {
 	}
 	if named[*apps.StatefulSet](m, "mediaserver") == nil || named[*core.Service](m, "mediaserver-9") == nil {
 		t.Error("media servers, or their ways in, are missing")
+	}
+}
+
+// The selectors that the page has kubectl apply a part with leave out what they are meant to.
+func TestRunbook_PartsOfAnUpgrade(t *testing.T) {
+	page, err := os.ReadFile(runbook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := [][]string{{"wrapper"}, {"mediaserver"}} // of the workloads: forward, and back
+	shown := regexp.MustCompile(`-l '([^']+)'`).FindAllStringSubmatch(string(page), -1)
+	if len(shown) != len(wants) {
+		t.Fatalf("%d selectors are found", len(shown))
+	}
+	m := load(t, "production")
+	for i, match := range shown {
+		selector, err := labels.Parse(match[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var chosen []string
+		for _, w := range workloads(m) {
+			var o object = named[*apps.Deployment](m, w.name)
+			if set := named[*apps.StatefulSet](m, w.name); set != nil {
+				o = set
+			}
+			if w.selector != nil && selector.Matches(labels.Set(o.GetLabels())) {
+				chosen = append(chosen, w.name)
+			}
+		}
+		if !slices.Equal(chosen, wants[i]) {
+			t.Errorf("%s selects %q, not %q", match[1], chosen, wants[i])
+		}
+		for _, settings := range all[*core.ConfigMap](m) {
+			if !selector.Matches(labels.Set(settings.Labels)) {
+				t.Errorf("%s leaves out %s, which the pods may need", match[1], settings.Name)
+			}
+		}
 	}
 }
