@@ -18,8 +18,16 @@ const mostFrozen = 2000
 
 // watchMedia runs in the page of a call and keeps what nobody may notice of a move: watched.frozen[name], the longest time
 // in ms between two frames of a tile's <video>, and watched.heard, the most audio tracks that were to be heard at a time.
+// watched.log are the events since then, watched.gaps the times without media, in ms, that the page was told.
 const watchMedia = `(() => {
-	window.watched = { frozen: {}, heard: 0, elements: new Set() };
+	window.watched = { frozen: {}, heard: 0, elements: new Set(), log: [], gaps: [] };
+	new MutationObserver((changes) => {
+		for (const { textContent: line } of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+			watched.log.push(line);
+			const gap = /relocated .* (\d+) ms/.exec(line)?.[1];
+			if (gap) watched.gaps.push(Number(gap));
+		}
+	}).observe(document.querySelector('[data-testid="log"]'), { childList: true });
 	for (const tile of document.querySelectorAll('[data-testid="tile"]')) {
 		const name = tile.querySelector('figcaption').textContent;
 		const video = tile.querySelector('video');
@@ -78,7 +86,7 @@ func TestRelocation(t *testing.T) {
 	seeAndHear(call)
 	for _, v := range call {
 		v.noticedNothing()
-		gaps = append(gaps, v.gaps()...)
+		gaps = append(gaps, eval[[]float64](v, "read the gaps", "watched.gaps")...)
 	}
 	slices.Sort(gaps)
 	t.Logf("ms without media in %d moves of 3 users: p50 %.0f, p95 %.0f, longest %.0f", *moves,
@@ -119,26 +127,17 @@ func longestFreezes(call []*visitor) []float64 {
 // relocatedTimes waits until the page was told so often that a move is over.
 func (v *visitor) relocatedTimes(count int) {
 	v.t.Helper()
-	v.until("is moved", relocations+fmt.Sprintf(`return gaps.length === %d ? '' : gaps.length + ' times';`, count))
+	v.until("is moved", fmt.Sprintf(`
+		const count = watched.gaps.length;
+		return count === %d ? '' : 'moved ' + count + ' times';`, count))
 }
-
-// gaps are the times without media, in ms, that the page was told.
-func (v *visitor) gaps() []float64 {
-	v.t.Helper()
-	return eval[[]float64](v, "read the gaps", `(() => {`+relocations+`return gaps; })()`)
-}
-
-const relocations = `
-	const log = [...document.querySelectorAll('[data-testid="log"] li')].map((li) => li.textContent);
-	const gaps = log.map((line) => /relocated .* (\d+) ms/.exec(line)).filter(Boolean).map((match) => Number(match[1]));
-`
 
 func (v *visitor) noticedNothing() {
 	v.t.Helper()
 	v.until("nothing was noticed", `
-		const log = `+textOf("log")+`;
 		for (const word of ['interrupted', 'reconnect ', 'disconnected', 'stream-removed', 'user-left', 'error']) {
-			if (log.includes(word)) return 'the log has: ' + word;
+			const line = watched.log.find((text) => text.includes(word));
+			if (line) return 'the log has: ' + line;
 		}
 		const elements = [...document.querySelectorAll('[data-testid="tile"] video')];
 		if (!elements.every((video) => watched.elements.has(video))) return 'another <video>';
