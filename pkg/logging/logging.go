@@ -33,6 +33,8 @@ const (
 	KeyDuration  = "duration_ms"
 	KeyError     = "error"
 	KeyRollout   = "rollout_id"
+	// KeyVersion is the release of the process, in every line: two run beside each other in an upgrade.
+	KeyVersion = "version"
 	// KeyDependency is what a process needs: "broker", "database".
 	KeyDependency = "dependency"
 )

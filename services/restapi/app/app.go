@@ -39,7 +39,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if cfg.ID == "" {
 		cfg.ID = defaultID()
 	}
-	logger = logger.With(logging.KeyReplica, cfg.ID)
+	logger = logger.With(logging.KeyReplica, cfg.ID, logging.KeyVersion, cfg.Build.Version())
 	seen, err := observe(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.InfoContext(ctx, "listening", "address", door.address, "version", cfg.Build.Version())
+	logger.InfoContext(ctx, "listening", "address", door.address)
 	if deps.Listening != nil {
 		deps.Listening(door.address)
 	}

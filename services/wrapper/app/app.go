@@ -43,7 +43,8 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if cfg.ID == "" {
 		cfg.ID = defaultID()
 	}
-	logger = logger.With(slog.String(logging.KeyReplica, cfg.ID))
+	logger = logger.With(
+		slog.String(logging.KeyReplica, cfg.ID), slog.String(logging.KeyVersion, cfg.Build.Version()))
 	registry := health.NewRegistry("wrapper", cfg.Build.Version())
 	tracer, err := tracing.Open(ctx, cfg.Trace, tracing.Process{
 		Service: "wrapper", Version: cfg.Build.Version(), Instance: cfg.ID,
@@ -57,7 +58,7 @@ func Run(ctx context.Context, cfg Config, deps Deps, logger *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", slog.String("address", probes.address), slog.String("version", cfg.Build.Version()))
+	logger.Info("listening", slog.String("address", probes.address))
 	if deps.Listening != nil {
 		deps.Listening(probes.address)
 	}
