@@ -23,6 +23,7 @@ type stage struct {
 
 	mu      sync.Mutex
 	answers map[string]answer // by path
+	keys    []string          // the Idempotency-Keys of POSTs
 }
 
 type answer struct {
@@ -77,6 +78,9 @@ func operatorsPage(t *testing.T, base string) (document, policy string) {
 func (s *stage) answer(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	a, ok := s.answers[r.URL.Path]
+	if r.Method == http.MethodPost {
+		s.keys = append(s.keys, r.Header.Get("Idempotency-Key"))
+	}
 	s.mu.Unlock()
 	if ok && a.status == 0 {
 		panic(http.ErrAbortHandler) // the connection ends without an answer
@@ -106,6 +110,12 @@ func (s *stage) servers() answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.answers["/v1/admin/servers"]
+}
+
+func (s *stage) idempotencyKeys() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys
 }
 
 func (s *stage) set(path string, a answer) {

@@ -26,6 +26,7 @@ func (o operator) everythingHasItsPlace() {
 		`[data-server="media-3b"]`:               "Refused: its token is for version v1.2.0",
 		`[data-server="media-4"]`:                "Down",
 		`[data-server="media-5"]`:                "Empty: it has no session and is given none. Drained by key:ops.",
+		`#glance-attention`:                      "3 to look at",
 		`#glance`:                                "3 of 5 up",
 		`#live-rollout`:                          "Rollout to v1.3.0: running, 1 of 4 servers replaced",
 	} {
@@ -182,6 +183,17 @@ func (o operator) troubles() {
 	v.press(`[data-server="media-1"] [data-testid="drain-button"]`)
 	v.press(string(byTestID("confirm")))
 	v.reads("dialog .notice", "it leaves by itself")
+	s.set("/v1/admin/servers/media-1/drain", answer{status: 0})
+	v.press(string(byTestID("confirm")))
+	v.reads("dialog .notice", "The API does not answer.")
+	s.set("/v1/admin/servers/media-1/drain", answer{status: http.StatusAccepted})
+	v.press(string(byTestID("confirm")))
+	v.lacks("dialog")
+	v.reads(`[data-testid="toast"]`, "media-1 is being drained.")
+	// The browser itself may send again what it had no answer to.
+	if keys := slices.Compact(s.idempotencyKeys()); len(keys) != 2 {
+		o.t.Errorf("keys %v: want one until there is an answer, and then another", keys)
+	}
 }
 
 // aKeyThatExpires ends what the page shows and asks for another.

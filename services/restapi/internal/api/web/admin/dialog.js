@@ -8,8 +8,9 @@ const announce = (text) => {
   announce.timer = setTimeout(() => put(toast, ""), 6000);
 };
 
-// ask opens a dialog. act() does it and returns words for what is done then; while it fails, the dialog stays and says
-// why. Without act there is nothing to confirm.
+// ask opens a dialog. act(once) does it and returns words for what is done then; while it fails, the dialog stays and
+// says why. once is the same again only if there was no answer: then the call is repeated, else it is another one.
+// Without act there is nothing to confirm.
 const ask = ({ title, body, confirm, danger = false, act }) => {
   const problem = notice();
   const go = el("button", {
@@ -29,15 +30,19 @@ const ask = ({ title, body, confirm, danger = false, act }) => {
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
+  let once = api.once();
+  form.addEventListener("input", () => (once = api.once()));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     go.disabled = true;
     problem.say("");
     try {
-      announce(await act());
+      const done = await act(once);
       dialog.close();
+      announce(done);
       refresh();
     } catch (err) {
+      if (!err.away) once = api.once();
       problem.say(err.message);
     }
     go.disabled = false;

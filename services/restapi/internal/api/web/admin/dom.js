@@ -160,7 +160,7 @@ const bits = (...all) => {
 };
 const left = (time) => {
   const s = Math.ceil((Date.parse(time) - api.now()) / 1000);
-  if (s <= 0) return "now";
+  if (!(s > 0)) return "now";
   const two = (n) => String(n).padStart(2, "0");
   const h = Math.floor(s / 3600),
     m = Math.floor(s / 60) % 60;

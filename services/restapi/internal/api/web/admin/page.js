@@ -57,9 +57,8 @@ const state = (tone, text) => {
   put(byId("state-text"), text);
 };
 
-// signOut forgets the key, and what was seen with it.
+// signOut forgets the key and asks for another.
 const signOut = (why) => {
-  clearTimeout(timer);
   api.use("");
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   document.body.dataset.signedIn = "no";
@@ -81,14 +80,27 @@ const lookAt = async (view) => {
   }
 };
 
+// failed says why a look failed, and returns how long to wait before the next, in ms; 0: there is to be none.
+const failed = (err) => {
+  if (err.refused) {
+    signOut(err.status === 401 ? "This key is not accepted." : err.message);
+    return 0;
+  }
+  failures++;
+  state("warn", `Reconnecting: ${err.message}`);
+  if (document.body.dataset.signedIn !== "yes") put(byId("login-problem"), err.message);
+  if (!(err instanceof Problem)) console.error(err); // a fault of this page
+  const backoff = Math.min(longestWait, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
+  return Math.max((err.retryAfter ?? 0) * 1000, backoff);
+};
+
 // look looks at everything that is due, and sees to it that it is done again.
 const look = async () => {
   clearTimeout(timer);
-  if (looking) {
-    again = true;
-    return;
-  }
+  again = looking;
+  if (looking) return;
   looking = true;
+  const { key } = api;
   let wait = document.hidden ? hiddenPeriod : period;
   try {
     for (const view of views) {
@@ -100,23 +112,10 @@ const look = async () => {
     put(byId("login-problem"), "");
     state("good", "Live");
   } catch (err) {
-    if (err.refused) {
-      looking = false;
-      signOut(err.status === 401 ? "This key is not accepted." : err.message);
-      return;
-    }
-    failures++;
-    wait = Math.max(
-      err.retryAfter * 1000 || 0,
-      Math.min(longestWait, 500 * 2 ** failures) * (0.75 + Math.random() / 2),
-    );
-    state("warn", `Reconnecting: ${err.message}`);
-    if (document.body.dataset.signedIn !== "yes") put(byId("login-problem"), err.message);
-    if (!(err instanceof Problem)) console.error(err); // a fault of this page
+    if (api.key === key) wait = failed(err); // else it is about the key before
   }
   looking = false;
-  timer = setTimeout(look, again ? 0 : wait);
-  again = false;
+  if (wait) timer = setTimeout(look, again ? 0 : wait);
 };
 
 const refresh = () => {
@@ -136,7 +135,10 @@ byId("login").addEventListener("submit", (event) => {
   api.use(byId("key").value.trim());
   refresh();
 });
-byId("leave").addEventListener("click", () => signOut(""));
+byId("leave").addEventListener("click", () => {
+  api.use("");
+  location.reload(); // nothing that was seen stays
+});
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 setInterval(tick, 1000);

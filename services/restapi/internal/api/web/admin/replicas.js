@@ -31,10 +31,7 @@ const replicas = {
         {
           head: "State",
           cell: (r) => ({
-            pill:
-              api.now() - Date.parse(r.heartbeatAt) > silentAfter * 1000
-                ? ["bad", "bad", "Silent"]
-                : named(replicaStates, r.state),
+            pill: isSilent(r) ? ["bad", "bad", "Silent"] : named(replicaStates, r.state),
           }),
         },
         { head: "Release", kind: "name", cell: (r) => r.version },

@@ -55,7 +55,6 @@ const askToRollOut = () => {
   };
   for (const input of [to, percent]) input.addEventListener("input", tell);
   tell();
-  const once = api.once();
   ask({
     title: "Start a rollout",
     confirm: "Start",
@@ -66,9 +65,9 @@ const askToRollOut = () => {
       timeout.root,
       others,
     ],
-    async act() {
+    async act(once) {
       const body = { to: to.value.trim(), percent: Number(percent.value), timeout: timeout.value };
-      await api.call("POST", "/v1/admin/rollouts", body, `${once}-${body.percent}-${body.timeout}`);
+      await api.call("POST", "/v1/admin/rollouts", body, once);
       return `The rollout to ${body.to} has begun.`;
     },
   });

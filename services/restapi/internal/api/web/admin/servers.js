@@ -24,11 +24,16 @@ const figures = [
   { id: "sessions", label: "Sessions", text: (n) => n.toLocaleString(), unit: 10, lines: [(s) => s.sessions] },
 ];
 
+const isSilent = (s) => api.now() - Date.parse(s.heartbeatAt) > silentAfter * 1000;
 const needsAttention = (s) =>
-  s.status !== "up" ||
-  s.availability !== "active" ||
-  s.membership?.state === "refused" ||
-  api.now() - Date.parse(s.heartbeatAt) > silentAfter * 1000;
+  s.status !== "up" || isSilent(s) || s.membership?.state === "refused" || Boolean(s.drain?.waiting);
+
+// choices are which servers to show.
+const choices = [
+  ["All", () => true],
+  ["Needing attention", needsAttention],
+  ["Draining or drained", (s) => s.availability !== "active"],
+];
 
 // drainWords tell how far a drain is.
 const drainWords = ({ availability, drain }, over) => {
@@ -88,7 +93,6 @@ const askToDrain = (server) => {
         className: "notice",
         textContent: "No other server takes sessions: new ones will be refused, and those here cannot be moved.",
       });
-  const once = api.once();
   const dialog = ask({
     title: server.drain ? `Change the drain of ${server.id}` : `Drain ${server.id}`,
     confirm: server.drain ? "Change it" : "Drain it",
@@ -114,14 +118,10 @@ const askToDrain = (server) => {
         choice("then", "wait", "Wait until they end", "However long that takes.", server.drain?.then === "wait"),
       ),
     ],
-    async act() {
+    async act(once) {
       const then = dialog.querySelector("input[name=then]:checked").value;
-      await api.call(
-        "POST",
-        `/v1/admin/servers/${encodeURIComponent(server.id)}/drain`,
-        { timeout: timeout.value, then },
-        `${once}-${timeout.value}-${then}`,
-      );
+      const path = `/v1/admin/servers/${encodeURIComponent(server.id)}/drain`;
+      await api.call("POST", path, { timeout: timeout.value, then }, once);
       return `${server.id} is being drained.`;
     },
   });
@@ -161,7 +161,6 @@ const serverRow = (first) => {
   });
 
   const tell = (s) => {
-    const silent = (api.now() - Date.parse(s.heartbeatAt)) / 1000 > silentAfter;
     const list = [named(statuses, s.status)];
     if (s.status === "up" || s.availability !== "active") list.push(named(availabilities, s.availability));
     if (s.membership) {
@@ -171,7 +170,7 @@ const serverRow = (first) => {
           : ["bad", "key", `Refused: ${s.membership.reason || "no reason given"}`],
       );
     }
-    if (silent && s.status !== "down") list.push(["warn", "warn", "Silent"]);
+    if (isSilent(s) && s.status !== "down") list.push(["warn", "warn", "Silent"]);
     const text = JSON.stringify(list);
     if (text !== shown) pills.replaceChildren(...list.map((p) => pill(...p)));
     shown = text;
@@ -223,7 +222,7 @@ const servers = {
     this.which = el(
       "select",
       { ariaLabel: "Which servers" },
-      ...["All", "Needing attention"].map((text) => el("option", { textContent: text })),
+      ...choices.map(([text]) => el("option", { textContent: text })),
     );
     this.said = el("span", { className: "dim" });
     this.list = el("div", { className: "servers" });
@@ -252,10 +251,9 @@ const servers = {
 
   draw() {
     const text = this.search.value.trim().toLowerCase();
+    const [, chosen] = choices[this.which.selectedIndex];
     const found = this.known.filter(
-      (s) =>
-        (this.which.selectedIndex === 0 || needsAttention(s)) &&
-        `${s.id} ${s.version} ${s.region}`.toLowerCase().includes(text),
+      (s) => chosen(s) && `${s.id} ${s.version} ${s.region}`.toLowerCase().includes(text),
     );
     for (const { id, lines, unit } of figures) {
       const most = Math.max(0, ...lines.flatMap((pick) => found.map((s) => this.histories.get(s.id).most(pick))));
