@@ -21,6 +21,8 @@ var given = map[string][]string{
 	"orkestro":              {"api-keys", "token-secret", "ice-credential"},
 	"mongodb-password":      {"password"},
 	"orkestro-tls":          {"tls.crt", "tls.key"},
+	"membership":            {"public-key"},
+	"membership-v0.5.0":     {"credential.pem"},
 }
 
 // secretKeys are the keys of a Secret, nil if there is none.
@@ -44,13 +46,9 @@ func checkReferences(m manifests) (findings []string) {
 		if class := w.pod.Spec.PriorityClassName; class != "" && named[*scheduling.PriorityClass](m, class) == nil {
 			findings = append(findings, fmt.Sprintf("%s: there is no PriorityClass %q", w.name, class))
 		}
+		findings = append(findings, checkVolumes(m, w)...)
 		for _, c := range w.pod.Spec.Containers {
 			findings = append(findings, checkEnvironment(m, w.name, c)...)
-			for _, mount := range c.VolumeMounts {
-				if !hasVolume(m, w, mount.Name) {
-					findings = append(findings, fmt.Sprintf("%s: there is no volume %q", w.name, mount.Name))
-				}
-			}
 		}
 	}
 	for _, ingress := range all[*networking.Ingress](m) {
@@ -58,6 +56,29 @@ func checkReferences(m manifests) (findings []string) {
 			if secretKeys(m, tls.SecretName) == nil {
 				findings = append(findings, fmt.Sprintf("ingress: there is no Secret %q", tls.SecretName))
 			}
+		}
+	}
+	return findings
+}
+
+// checkVolumes: what is mounted is there, and a media server's token is one of its release.
+func checkVolumes(m manifests, w workload) (findings []string) {
+	c := w.pod.Spec.Containers[0]
+	for _, mount := range c.VolumeMounts {
+		if !hasVolume(m, w, mount.Name) {
+			findings = append(findings, fmt.Sprintf("%s: there is no volume %q", w.name, mount.Name))
+		}
+	}
+	for _, volume := range w.pod.Spec.Volumes {
+		if volume.Secret == nil {
+			continue
+		}
+		secret := volume.Secret.SecretName
+		if secretKeys(m, secret) == nil {
+			findings = append(findings, fmt.Sprintf("%s: there is no Secret %q", w.name, secret))
+		}
+		if _, tag, _ := strings.Cut(c.Image, ":"); volume.Name == "membership" && secret != "membership-"+tag {
+			findings = append(findings, fmt.Sprintf("%s: the token in %s is not one of %s", w.name, secret, tag))
 		}
 	}
 	return findings
@@ -112,6 +133,12 @@ var referencesSpoils = []spoil{
 		podsOf(m, "mediaserver").Spec.PriorityClassName = "media"
 	}},
 	{"volume", "dev", "there is no volume", func(m *manifests) { podsOf(m, "mongodb").Spec.Volumes = nil }},
+	{"Secret of a volume", "loadbalancer", "there is no Secret \"members\"", func(m *manifests) {
+		podsOf(m, "mediaserver").Spec.Volumes[0].Secret.SecretName = "members"
+	}},
+	{"token of another release", "loadbalancer", "membership-v0.5.0 is not one of v0.6.0", func(m *manifests) {
+		containerOf(m, "mediaserver").Image = "ghcr.io/orkestro/orkestro:v0.6.0"
+	}},
 	{"certificate", "", "there is no Secret \"tls\"", func(m *manifests) {
 		all[*networking.Ingress](*m)[0].Spec.TLS[0].SecretName = "tls"
 	}},

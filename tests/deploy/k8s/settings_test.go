@@ -27,7 +27,7 @@ var secrets = map[string]string{
 	"connection_string": "amqp://u:p@rabbitmq.orkestro.svc:5672/", "username": "u", "password": "p",
 	"connectionString.standard": "mongodb://u:p@mongodb-0.mongodb-svc.orkestro.svc.cluster.local:27017/admin?replicaSet=mongodb",
 	"api-keys":                  "backend:0123456789abcdef", "token-secret": "0123456789abcdef",
-	"ice-credential": "credential",
+	"ice-credential": "credential", "public-key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
 }
 
 var reference = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_]*)\)`)
@@ -179,6 +179,7 @@ func try(c core.Container, found map[string]string) error {
 	case *wrapper.Config:
 		return cfg.Validate()
 	case *mediaserver.Config:
+		cfg.MembershipFile = "" // is in a Secret
 		// It has no way to look at its settings alone; with them it comes as far as to do something, which the end forbids.
 		err := mediaserver.Run(ended, *cfg, mediaserver.Deps{}, slog.New(slog.DiscardHandler))
 		if err != nil && !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "operation was canceled") {
