@@ -9,6 +9,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/iceconfig"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/membership"
 	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	MailboxIdle  time.Duration `name:"mailbox-idle" env:"ORKESTRO_MAILBOX_IDLE" default:"30s" help:"How long the queue of a user stays open here after its last poll."`
 	MaxMailboxes int           `name:"max-mailboxes" env:"ORKESTRO_MAX_MAILBOXES" default:"10000" help:"Users whose queues are open here at once."`
 
+	MembershipKey string `name:"membership-key" env:"ORKESTRO_MEMBERSHIP_KEY" placeholder:"KEY" help:"Public key of the fleet, in base64, as the Wrappers have it: media servers are shown as members or not, and manifests are taken that it leads to."`
+
 	ICE   iceconfig.Config `embed:""`
 	Log   logging.Config   `embed:""`
 	Trace tracing.Config   `embed:""`
@@ -63,6 +66,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Trace.Validate(); err != nil {
 		return err
+	}
+	if _, err := membership.ParseKey(c.MembershipKey); c.MembershipKey != "" && err != nil {
+		return fmt.Errorf("--membership-key (ORKESTRO_MEMBERSHIP_KEY): %w", err)
 	}
 	return c.ICE.Validate()
 }

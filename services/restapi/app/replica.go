@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/broker"
-	"github.com/orkestro/orkestro/pkg/buildinfo"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/membership"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/services/restapi/internal/api"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
@@ -81,7 +81,7 @@ func newReplica(
 func settings(cfg Config) api.Settings {
 	return api.Settings{
 		ICEServers: cfg.ICE.Servers(), EmptyTimeout: cfg.EmptyTimeout, TokenTTL: cfg.TokenTTL,
-		Version: cfg.Build.Version(),
+		Version: cfg.Build.Version(), Membership: membership.Key(cfg.MembershipKey),
 	}
 }
 
@@ -155,10 +155,10 @@ func (r *replica) unregister(ctx context.Context) {
 func (r *replica) register(ctx context.Context) {
 	now := time.Now()
 	record := control.Replica{
-		ID: r.id, Service: "restapi", Version: buildinfo.Version(), StartedAt: now,
+		ID: r.id, Service: "restapi", Version: r.version, StartedAt: now,
 	}
 	outage := store.NewOutage(r.log)
-	registered := false
+	registered, told := false, false
 	r.every(ctx, heartbeatPeriod, func() error {
 		var err error
 		state := r.state()
@@ -170,6 +170,10 @@ func (r *replica) register(ctx context.Context) {
 			err = r.store.RestAPIs.Register(ctx, record)
 		}
 		registered = err == nil
+		if registered && !told {
+			err = r.store.Audit.Started(ctx, record)
+			told = err == nil
+		}
 		if ctx.Err() == nil {
 			outage.Note(err)
 		}

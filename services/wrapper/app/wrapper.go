@@ -75,6 +75,9 @@ func (w *wrapper) run(ctx context.Context, probes *probes) error {
 	consuming, stopTasks := context.WithCancel(running)
 	defer stopTasks()
 
+	if w.admission != nil {
+		w.admission.Look(ctx) // before the first request asks for it
+	}
 	var loops, tasks sync.WaitGroup
 	w.startLoops(running, &loops, queues, newReads(probes.registry))
 	leader := w.leader(queues, probes.registry)
@@ -203,7 +206,7 @@ func (w *wrapper) register(ctx context.Context) {
 	outage := store.NewOutage(w.log)
 	ticker := time.NewTicker(heartbeatPeriod)
 	defer ticker.Stop()
-	for registered := false; ; {
+	for registered, told := false, false; ; {
 		record.HeartbeatAt = time.Now().UTC()
 		var err error
 		if registered {
@@ -211,7 +214,12 @@ func (w *wrapper) register(ctx context.Context) {
 		} else {
 			err = w.store.Wrappers.Register(ctx, record)
 		}
-		if registered = err == nil; ctx.Err() == nil {
+		registered = err == nil
+		if registered && !told {
+			err = w.store.Audit.Started(ctx, record)
+			told = err == nil
+		}
+		if ctx.Err() == nil {
 			outage.Note(err)
 		}
 		select {

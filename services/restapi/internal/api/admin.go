@@ -29,6 +29,7 @@ type MediaServer struct {
 	Sessions     int64                 `json:"sessions" doc:"Sessions with media on it."`
 	Drain        *Drain                `json:"drain,omitempty" doc:"Only while it is draining or drained."`
 	HeartbeatAt  message.Time          `json:"heartbeatAt"`
+	Membership   *ServerMembership     `json:"membership,omitempty" doc:"Missing when the fleet asks for none."`
 }
 
 func (a *admin) servers(ctx context.Context, in *PageQuery) (*listOutput[MediaServer], error) {
@@ -75,10 +76,15 @@ func (a *admin) server(ctx context.Context, in *ServerPath) (*serverOutput, erro
 
 func (a *admin) describe(ctx context.Context, s control.MediaServer) (MediaServer, error) {
 	sessions, err := a.Store.Sessions.CountOnServer(ctx, s.ID)
+	if err != nil {
+		return MediaServer{}, err
+	}
+	member, err := a.members.of(ctx, s, a.Now())
 	return MediaServer{
 		ID: s.ID, Instance: s.Instance, Version: s.Version, Region: s.Region, URL: s.URL,
 		Availability: s.Availability, Status: s.Status, Capacity: s.Capacity, Load: s.Load, Sessions: sessions,
 		Drain: describeDrain(s, sessions), HeartbeatAt: message.Time(s.HeartbeatAt),
+		Membership: member,
 	}, err
 }
 
@@ -87,7 +93,7 @@ type Replica struct {
 	ID          string       `json:"id"`
 	Service     string       `json:"service" enum:"restapi,wrapper"`
 	Version     string       `json:"version"`
-	State       string       `json:"state" enum:"ready,stopping"`
+	State       string       `json:"state" enum:"ready,unready,stopping"`
 	StartedAt   message.Time `json:"startedAt"`
 	HeartbeatAt message.Time `json:"heartbeatAt"`
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/health"
 	"github.com/orkestro/orkestro/pkg/logging"
+	"github.com/orkestro/orkestro/pkg/membership"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/tracing"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
@@ -53,18 +54,22 @@ type Settings struct {
 	EmptyTimeout time.Duration // of sessions that do not name one
 	TokenTTL     time.Duration // of joins that do not name one
 	Version      string
+	Membership   membership.Key // "": every media server is given sessions
 }
 
 // core is what all operations share. Its methods are in lookup.go and send.go.
 type core struct {
 	Deps
 	metrics *metrics
+	members *members
 }
 
 // New is the whole HTTP surface of a REST replica.
 func New(d Deps) http.Handler {
 	d.Log = d.Log.With(logging.KeyComponent, "api")
-	c := &core{Deps: d, metrics: newMetrics(d.Registry)}
+	c := &core{
+		Deps: d, metrics: newMetrics(d.Registry), members: newMembers(d.Settings.Membership, d.Store.Membership),
+	}
 	mux := chi.NewRouter()
 	mux.Use(c.metrics.measure, c.trace, c.recoverPanics, boundBody)
 	mux.Use(advertise)
@@ -130,6 +135,7 @@ func (c *core) routes(api huma.API) {
 	add(api, "POST /v1/admin/servers/{id}/drain", byKey, "Empty a media server", 202, admin.drain)
 	add(api, "DELETE /v1/admin/servers/{id}/drain", byKey, "Give a media server work again", 204, admin.undrain)
 	c.rolloutRoutes(api)
+	c.membershipRoutes(api)
 	add(api, "GET /v1/admin/audit", byKey, "Who did what", 200, admin.audit)
 	add(api, "GET /v1/admin/replicas", byKey, "List REST and Wrapper replicas", 200, admin.replicas)
 }

@@ -50,7 +50,7 @@ type Keeper struct {
 	failing  bool
 }
 
-// New admits nobody before Run has read the manifests.
+// New admits nobody before the first look.
 func New(d Deps) *Keeper {
 	d.Log = d.Log.With(slog.String(logging.KeyComponent, "admission"))
 	return &Keeper{Deps: d, verifier: membership.NewVerifier(d.Key), told: map[control.InstanceID]string{}}
@@ -66,7 +66,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
-		k.look(ctx)
+		k.Look(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -75,8 +75,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// look is one round. What it cannot do, the next one does.
-func (k *Keeper) look(ctx context.Context) {
+// Look is one round. What it cannot do, the next one does. It is called before Run, or by it.
+func (k *Keeper) Look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := errors.Join(k.follow(ctx), k.tell(ctx))
