@@ -38,9 +38,10 @@ func run(cfg app.Config) error {
 	if err != nil {
 		return err
 	}
-	// The first signal stops cleanly; from then on it has its usual effect, so the second ends at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	context.AfterFunc(ctx, stop)
-	return app.Run(ctx, cfg, app.Deps{}, log)
+	context.AfterFunc(ctx, stop) // from then on a signal has its usual effect, so the second ends at once
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	return app.Run(ctx, cfg, app.Deps{Asked: asked}, log)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ var ErrKilled = announce.ErrKilled
 type Deps struct {
 	Broker    broker.Broker     // nil: opened by Config
 	Listening func(addr string) // told the address of the HTTP server; may be nil
+	// Asked has a value each time the server is asked to end (SIGTERM): it ends once it is empty, or at once when it is
+	// asked again meanwhile. May be nil.
+	Asked <-chan os.Signal
 }
 
 // server is one running media server.
@@ -143,8 +147,17 @@ func (s *server) run(ctx context.Context, listener *sockets, deps Deps) error {
 		deps.Listening(listener.Addr().String())
 	}
 
+	leaving, stay := context.WithCancel(ctx)
+	defer stay()
+	emptied := make(chan struct{})
+	s.background.Go(func() {
+		if s.awaitEnd(leaving, deps.Asked) {
+			close(emptied)
+		}
+	})
 	var err error
 	select {
+	case <-emptied:
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), ErrKilled) {
 			s.kill(front, listener, stopServing)
@@ -153,6 +166,7 @@ func (s *server) run(ctx context.Context, listener *sockets, deps Deps) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve the control protocol: %w", err)
 	}
+	stay()
 	s.log.Info("media server is stopping")
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx), front, stopServing))
 }
