@@ -50,7 +50,14 @@ func (c *devCommand) Run(ctx context.Context, t terminal) error {
 		if c.Demo {
 			page = demo.Handler(demo.Config{APIURL: base, APIKey: c.APIKey})
 		}
-		banner{base: base, key: c.APIKey, data: c.Data, demo: c.Demo, fleet: addresses}.print(t.out)
+		b := banner{
+			base: base, key: c.APIKey, demo: c.Demo, restAPIs: len(addresses.RestAPIs), wrappers: fleet.Wrappers,
+			dev: &devBanner{store: addresses.Store, data: c.Data},
+		}
+		for _, server := range addresses.MediaServers {
+			b.mediaServers = append(b.mediaServers, server.URL())
+		}
+		b.print(t.out)
 		handler := front.Handler(addresses.RestAPIs, page, log)
 		handler = killswitch.Handler(handler, addresses.MediaServers, operator.New(base, c.APIKey), log)
 		return serve(ctx, listener, handler, log)

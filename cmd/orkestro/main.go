@@ -25,6 +25,9 @@ type commands struct {
 	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
 	Rollout  rolloutCommand   `cmd:"" help:"Replace the media servers of other versions, a share at a time."`
 	Audit    auditCommand     `cmd:"" help:"Show and verify what was done to the fleet, and by whom."`
+	Ready    readyCommand     `cmd:"" help:"Wait until a fleet is ready and print what it serves and where."`
+	Health   healthCommand    `cmd:"" help:"Ask a process whether it is well; exit status 0 when it is."`
+	Demo     demoCommand      `cmd:"" help:"Serve the demo page for a fleet."`
 	Doctor   doctorCommand    `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
 	Dead     deadCommand      `cmd:"" help:"List, show, replay and drop messages that were given up."`
 	Version  kong.VersionFlag `help:"Print the build and exit."`
