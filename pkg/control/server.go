@@ -66,6 +66,7 @@ type Load struct {
 // Wrappers write status and Placed; the operator's calls write availability.
 type MediaServer struct {
 	ID           MediaServerID `bson:"_id"`
+	Schema       int           `bson:"schema"` // [Schema] of the build that registered it
 	Instance     InstanceID    `bson:"instance"`
 	URL          string        `bson:"url"` // ws://host:port/kurento
 	Region       string        `bson:"region"`

@@ -19,6 +19,7 @@ const (
 // [Negotiation], because the offers of a large session exceed a document's limit.
 type Session struct {
 	ID           SessionID     `bson:"_id"`
+	Schema       int           `bson:"schema" json:"-"` // [Schema] of the build that inserted it
 	State        SessionState  `bson:"state"`
 	CreatedAt    time.Time     `bson:"createdAt"`
 	CreatedBy    string        `bson:"createdBy"` // id of the create request: a second delivery recognises its own

@@ -27,6 +27,7 @@ func Await(ctx context.Context, url, database string, logger *slog.Logger) (*Sto
 		switch {
 		case err == nil:
 			outage.Note(nil)
+			s.schemas.log = logger
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()

@@ -14,13 +14,17 @@ import (
 
 // MediaServers is the collection "mediaservers". A media server writes its identity, load and heartbeat, Wrappers write
 // status and placed. Safe for concurrent use.
-type MediaServers struct{ c *mongo.Collection }
+type MediaServers struct {
+	c       *mongo.Collection
+	schemas *schemas
+}
 
 // Register enters a media server, or a new instance of one that is known: what was counted for the instance before
 // starts again, what the operator wants of the server stays. A drain ends that was of the process before, or of a
 // rollout that wanted another version.
 func (m *MediaServers) Register(ctx context.Context, server control.MediaServer) error {
 	set := bson.D{
+		{Key: "schema", Value: control.Schema},
 		{Key: "instance", Value: server.Instance},
 		{Key: "url", Value: server.URL},
 		{Key: "region", Value: server.Region},
@@ -127,7 +131,11 @@ func (m *MediaServers) List(ctx context.Context) ([]control.MediaServer, error) 
 		return nil, coded("list the media servers", err)
 	}
 	var servers []control.MediaServer
-	return servers, coded("list the media servers", cursor.All(ctx, &servers))
+	err = cursor.All(ctx, &servers)
+	for _, server := range servers {
+		m.schemas.read("mediaservers", string(server.ID), server.Schema)
+	}
+	return servers, coded("list the media servers", err)
 }
 
 // update is one guarded update of one server; doing and the id say in an error what was being done.

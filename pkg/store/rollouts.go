@@ -15,7 +15,10 @@ import (
 // Rollouts is the collection "rollouts". Each write of a rollout counts its revision up and is guarded by the one that
 // it was decided on, so of two who lead it, or of a leader and an operator, one is first and the other looks again.
 // Safe for concurrent use.
-type Rollouts struct{ c *mongo.Collection }
+type Rollouts struct {
+	c       *mongo.Collection
+	schemas *schemas
+}
 
 // Insert adds a rollout. Errors: [ErrGuard] while another one is live, or when this one is there already.
 func (r *Rollouts) Insert(ctx context.Context, rollout control.Rollout) error {
@@ -40,6 +43,7 @@ func (r *Rollouts) Live(ctx context.Context) (control.Rollout, error) {
 func (r *Rollouts) find(ctx context.Context, filter bson.D, doing string) (control.Rollout, error) {
 	var rollout control.Rollout
 	err := r.c.FindOne(ctx, filter).Decode(&rollout)
+	r.schemas.read("rollouts", string(rollout.ID), rollout.Schema)
 	return rollout, coded(doing, err)
 }
 

@@ -13,7 +13,10 @@ import (
 
 // Sessions is the collection "sessions". Every method that writes returns [ErrGuard] when its guard does not match.
 // Safe for concurrent use.
-type Sessions struct{ c *mongo.Collection }
+type Sessions struct {
+	c       *mongo.Collection
+	schemas *schemas
+}
 
 // Get reads one session, in whatever state it is. Errors: [ErrNotFound].
 func (s *Sessions) Get(ctx context.Context, id control.SessionID) (*control.Session, error) {
@@ -21,12 +24,14 @@ func (s *Sessions) Get(ctx context.Context, id control.SessionID) (*control.Sess
 	if err := s.c.FindOne(ctx, byID(id)).Decode(&session); err != nil {
 		return nil, coded(fmt.Sprintf("read session %s", id), err)
 	}
+	s.schemas.read("sessions", string(id), session.Schema)
 	attach(&session)
 	return &session, nil
 }
 
 // Insert adds a session; the guard is that its id is free.
 func (s *Sessions) Insert(ctx context.Context, session control.Session) error {
+	session.Schema = control.Schema
 	_, err := s.c.InsertOne(ctx, session)
 	if mongo.IsDuplicateKeyError(err) {
 		return ErrGuard

@@ -39,8 +39,9 @@ const (
 
 // Store is one connection to the database with its collections. Safe for concurrent use.
 type Store struct {
-	client *mongo.Client
-	db     *mongo.Database
+	client  *mongo.Client
+	db      *mongo.Database
+	schemas *schemas
 
 	Sessions     *Sessions
 	Negotiations *Negotiations
@@ -94,20 +95,21 @@ func OpenToLook(ctx context.Context, url, database string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	db := client.Database(database)
+	db, schemas := client.Database(database), newSchemas()
 	return &Store{
 		client:       client,
 		db:           db,
-		Sessions:     &Sessions{c: db.Collection("sessions")},
+		schemas:      schemas,
+		Sessions:     &Sessions{c: db.Collection("sessions"), schemas: schemas},
 		Negotiations: &Negotiations{c: db.Collection("negotiations")},
 		Presence:     &Presence{c: db.Collection("presence")},
-		MediaServers: &MediaServers{c: db.Collection("mediaservers")},
+		MediaServers: &MediaServers{c: db.Collection("mediaservers"), schemas: schemas},
 		RestAPIs:     &Replicas{c: db.Collection("restapis")},
 		Wrappers:     &Replicas{c: db.Collection("wrappers")},
 		Idempotency:  &Idempotency{c: db.Collection("idempotency")},
 		Audit:        &Audit{c: db.Collection("audit")},
 		Leases:       &Leases{c: db.Collection("leases")},
-		Rollouts:     &Rollouts{c: db.Collection("rollouts")},
+		Rollouts:     &Rollouts{c: db.Collection("rollouts"), schemas: schemas},
 		Membership:   &Membership{c: db.Collection("membership")},
 	}, nil
 }
