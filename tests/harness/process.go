@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -89,8 +90,29 @@ func (p *Process) Pause() error { return freeze.Process(p.cmd.Process.Pid) }
 // Resume has a paused process go on.
 func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Stop ends the process as an orchestrator does, with SIGTERM, and is an error if it does not end well and in time.
-func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
+// Stop ends the process cleanly, with all that is on it, and is an error if it does not end well and in time.
+func (p *Process) Stop() error {
+	if filepath.Base(p.program) == "mediaserver" {
+		return p.end(syscall.SIGINT) // it would drain at SIGTERM
+	}
+	return p.end(syscall.SIGTERM)
+}
+
+// Terminate asks the process to end, as an orchestrator does, and does not wait for that.
+func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Ended waits until the process has ended by itself, and returns how; an error too if that takes longer than timeout.
+func (p *Process) Ended(timeout time.Duration) error {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case err := <-p.exited:
+		p.cmd = nil
+		return err
+	case <-timer.C:
+		return fmt.Errorf("harness: %s has not ended within %s", p.Name, timeout)
+	}
+}
 
 func (p *Process) end(signal syscall.Signal) error {
 	if p.cmd == nil {
