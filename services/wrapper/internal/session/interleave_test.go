@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -34,7 +35,7 @@ func TestSession_AnyInterleaving(t *testing.T) {
 		w := worldOn(t, st)
 		w.create(0)
 		w.join("watcher")
-		c := &chaos{rt: rt, world: w, accepted: map[control.JoinID]int64{}}
+		c := &chaos{rt: rt, world: w, accepted: map[control.JoinID]offersOf{}}
 		for range rapid.IntRange(10, 120).Draw(rt, "length") {
 			c.act()
 		}
@@ -63,7 +64,14 @@ type chaos struct {
 	rt       *rapid.T
 	waiting  []delivery
 	running  []handling
-	accepted map[control.JoinID]int64 // offers taken of a user's present join
+	accepted map[control.JoinID]offersOf // offers taken of a user's present join
+	killed   bool                        // some Wrapper was
+}
+
+// offersOf is how many offers of an epoch were taken, and what the last one was; "" when the user stopped after it.
+type offersOf struct {
+	epoch, seq int64
+	sdp        string
 }
 
 // act is one thing that happens.
@@ -76,6 +84,7 @@ func (c *chaos) act() {
 	case n == 9 && len(c.running) > 0:
 		i := rapid.IntRange(0, len(c.running)-1).Draw(c.rt, "victim")
 		c.running[i].kill()
+		c.killed = true
 		c.ended(i)
 	case len(c.running) > 0:
 		i := rapid.IntRange(0, len(c.running)-1).Draw(c.rt, "next")
@@ -107,8 +116,24 @@ func (c *chaos) ended(i int) {
 	}
 }
 
-// settle handles everything that is left.
+// settle handles everything that is left, and ends what goes on. Users offer again under an epoch that is new to them.
 func (c *chaos) settle() {
+	c.handleAll()
+	sess := c.session()
+	for _, user := range sess.Users {
+		if last := c.accepted[user.Join]; last.sdp != "" && last.epoch != sess.Epoch && sess.State == control.SessionActive {
+			again := c.publishing(request(control.NewID()), sess, user, last.sdp)
+			c.waiting = append(c.waiting, delivery{what: "offer in a new epoch", handle: again})
+		}
+	}
+	c.handleAll()
+	for sess := c.session(); sess.State == control.SessionActive && sess.Relocation != nil; sess = c.session() {
+		c.waiting = append(c.waiting, delivery{what: "end of a move", handle: c.endMove(request(control.NewID()), sess)})
+		c.handleAll()
+	}
+}
+
+func (c *chaos) handleAll() {
 	for len(c.running)+len(c.waiting) > 0 {
 		if len(c.waiting) > 0 && len(c.running) < 4 {
 			c.deliver(0)
@@ -129,6 +154,7 @@ func (c *chaos) ask() {
 	present := sess.User(user)
 	kind := rapid.SampledFrom([]string{
 		"join", "join", "join", "leave", "publish", "publish", "unpublish", "pause", "resume", "subscriptions", "close",
+		"relocate",
 	}).Draw(c.rt, "kind")
 	switch {
 	case sess.State != control.SessionActive || kind == "close" && rapid.IntRange(0, 9).Draw(c.rt, "really") > 0:
@@ -137,6 +163,11 @@ func (c *chaos) ask() {
 		d.handle = func(ctx context.Context, s *session.Service) error {
 			return s.Close(ctx, r, message.CloseSession{Reason: "deleted"})
 		}
+	case kind == "relocate" && sess.Relocation != nil:
+		d.handle = c.endMove(r, sess)
+	case kind == "relocate":
+		b := message.Relocate{Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID}
+		d.handle = func(ctx context.Context, s *session.Service) error { return s.Relocate(ctx, r, b) }
 	case kind == "join":
 		b := message.Join{User: user, Permissions: all()}
 		if present != nil {
@@ -161,6 +192,18 @@ func (c *chaos) ask() {
 	}
 }
 
+// endMove says that the time of a move is up.
+func (c *chaos) endMove(r session.Request, sess *control.Session) func(ctx context.Context, s *session.Service) error {
+	move := *sess.Relocation
+	err := c.store.Sessions.HastenRelocation(c.ctx, sid, move.Epoch, time.Now().Add(-time.Second))
+	if err != nil && !errors.Is(err, store.ErrGuard) {
+		c.rt.Fatal(err)
+	}
+	return func(ctx context.Context, s *session.Service) error {
+		return s.Relocate(ctx, r, message.Relocate{Epoch: move.Epoch, Pipeline: move.From.ID})
+	}
+}
+
 // connected is a request of a user that is there.
 func (c *chaos) connected(
 	kind string, r session.Request, sess *control.Session, user control.User,
@@ -172,19 +215,14 @@ func (c *chaos) connected(
 			return s.Leave(ctx, r, message.Leave{Presence: p, Reason: "left"})
 		}
 	case "publish":
-		c.accepted[user.Join]++
 		streams := rapid.SampledFrom([]string{"cam:audio,video", "cam:audio", "cam:video screen:video", ""})
-		b := message.Publish{
-			Presence: p, Epoch: sess.Epoch, Seq: c.accepted[user.Join], SDP: "offer " + streams.Draw(c.rt, "streams"),
-		}
-		return func(ctx context.Context, s *session.Service) error {
-			_, err := s.Publish(ctx, r, b)
-			return err
-		}
+		return c.publishing(r, sess, user, "offer "+streams.Draw(c.rt, "streams"))
 	case "unpublish":
-		upTo := c.accepted[user.Join]
+		taken := c.accepted[user.Join]
+		taken.sdp = ""
+		c.accepted[user.Join] = taken
 		return func(ctx context.Context, s *session.Service) error {
-			return s.Unpublish(ctx, r, message.Unpublish{Presence: p, UpTo: upTo})
+			return s.Unpublish(ctx, r, message.Unpublish{Presence: p, Epoch: taken.epoch, UpTo: taken.seq})
 		}
 	case "subscriptions":
 		wanted := control.Subscriptions{Mode: control.SubscribeList, Streams: []control.Subscription{{ID: control.StreamID(r.ID)}}}
@@ -197,6 +235,25 @@ func (c *chaos) connected(
 	}
 	b := message.PauseStream{Presence: p, Stream: user.Streams[0].ID, Paused: kind == "pause"}
 	return func(ctx context.Context, s *session.Service) error { return s.PauseStream(ctx, r, b) }
+}
+
+// publishing is the next offer of a user.
+func (c *chaos) publishing(
+	r session.Request, sess *control.Session, user control.User, sdp string,
+) func(ctx context.Context, s *session.Service) error {
+	taken := c.accepted[user.Join]
+	if taken.epoch != sess.Epoch {
+		taken = offersOf{epoch: sess.Epoch}
+	}
+	taken.seq, taken.sdp = taken.seq+1, sdp
+	c.accepted[user.Join] = taken
+	b := message.Publish{
+		Presence: message.Presence{User: user.ID, Join: user.Join}, Epoch: sess.Epoch, Seq: taken.seq, SDP: sdp,
+	}
+	return func(ctx context.Context, s *session.Service) error {
+		_, err := s.Publish(ctx, r, b)
+		return err
+	}
 }
 
 // check is what has to hold in the end.
@@ -248,6 +305,7 @@ func (c *chaos) checkMedia(sess *control.Session) {
 	got := map[string]bool{}
 	pipelines := 0
 	for _, server := range c.fleet.byID {
+		c.forgetUnstored(sess, server)
 		pipelines += len(server.pipelines)
 		for id, e := range server.endpoints {
 			if !ofPresentJoin(sess, e) && sess.State == control.SessionActive && len(e.answers) == 0 {
@@ -263,6 +321,15 @@ func (c *chaos) checkMedia(sess *control.Session) {
 	if alive := sess.State == control.SessionActive; alive && pipelines != 1 || !alive && pipelines != 0 {
 		c.rt.Fatalf("%d pipelines in a session that is %s", pipelines, sess.State)
 	}
+}
+
+// forgetUnstored forgets a pipeline whose maker died before it could store it: package reconcile releases it.
+func (c *chaos) forgetUnstored(sess *control.Session, server *mediaServer) {
+	maps.DeleteFunc(server.pipelines, func(id, _ string) bool {
+		uses := func(e *endpoint) bool { return e.pipeline == id }
+		used := slices.ContainsFunc(slices.Collect(maps.Values(server.endpoints)), uses)
+		return c.killed && !used && (sess.State == control.SessionClosed || sess.Pipeline.ID != id)
+	})
 }
 
 func ofPresentJoin(sess *control.Session, e *endpoint) bool {
