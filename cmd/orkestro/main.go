@@ -18,19 +18,20 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Dev      devCommand       `cmd:"" help:"Run a whole fleet in this process, with nothing installed."`
-	Store    storeCommand     `cmd:"" help:"Run the embedded store alone, for several processes on one machine."`
-	Sessions sessionsCommand  `cmd:"" help:"List, show and close sessions."`
-	Servers  serversCommand   `cmd:"" help:"List media servers."`
-	Replicas replicasCommand  `cmd:"" help:"List REST and Wrapper replicas."`
-	Rollout  rolloutCommand   `cmd:"" help:"Replace the media servers of other versions, a share at a time."`
-	Audit    auditCommand     `cmd:"" help:"Show and verify what was done to the fleet, and by whom."`
-	Ready    readyCommand     `cmd:"" help:"Wait until a fleet is ready and print what it serves and where."`
-	Health   healthCommand    `cmd:"" help:"Ask a process whether it is well; exit status 0 when it is."`
-	Demo     demoCommand      `cmd:"" help:"Serve the demo page for a fleet."`
-	Doctor   doctorCommand    `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
-	Dead     deadCommand      `cmd:"" help:"List, show, replay and drop messages that were given up."`
-	Version  kong.VersionFlag `help:"Print the build and exit."`
+	Dev        devCommand        `cmd:"" help:"Run a whole fleet in this process, with nothing installed."`
+	Store      storeCommand      `cmd:"" help:"Run the embedded store alone, for several processes on one machine."`
+	Sessions   sessionsCommand   `cmd:"" help:"List, show and close sessions."`
+	Servers    serversCommand    `cmd:"" help:"List media servers."`
+	Replicas   replicasCommand   `cmd:"" help:"List REST and Wrapper replicas."`
+	Rollout    rolloutCommand    `cmd:"" help:"Replace the media servers of other versions, a share at a time."`
+	Membership membershipCommand `cmd:"" help:"Sign, verify and rotate what makes media servers members of the fleet."`
+	Audit      auditCommand      `cmd:"" help:"Show and verify what was done to the fleet, and by whom."`
+	Ready      readyCommand      `cmd:"" help:"Wait until a fleet is ready and print what it serves and where."`
+	Health     healthCommand     `cmd:"" help:"Ask a process whether it is well; exit status 0 when it is."`
+	Demo       demoCommand       `cmd:"" help:"Serve the demo page for a fleet."`
+	Doctor     doctorCommand     `cmd:"" help:"Examine a live fleet: whether sessions, media servers and queues agree."`
+	Dead       deadCommand       `cmd:"" help:"List, show, replay and drop messages that were given up."`
+	Version    kong.VersionFlag  `help:"Print the build and exit."`
 }
 
 // Exit statuses.

@@ -11,6 +11,11 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
+var (
+	errNoToken  = errors.New("membership: there is no token; 'orkestro membership sign' makes such a file")
+	errMismatch = errors.New("membership: token and key do not belong together")
+)
+
 // Token says that whoever holds a key may be a media server.
 type Token struct {
 	Server     string    `json:"server"`  // its id; "media-*": every id that begins with media-
@@ -100,16 +105,33 @@ func ParseCredential(file []byte) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	document := string(find(file, blockToken))
-	if document == "" {
-		return Credential{}, errors.New("membership: there is no token; 'orkestro membership sign' makes such a file")
+	document, err := TokenIn(file)
+	if err != nil {
+		return Credential{}, err
 	}
 	token, err := ParseToken(document)
 	if err != nil {
 		return Credential{}, err
 	}
 	if token.Key != KeyOf(private) {
-		return Credential{}, errors.New("membership: token and key do not belong together")
+		return Credential{}, errMismatch
 	}
 	return Credential{Document: document, Token: token, private: private}, nil
+}
+
+// TokenIn is the token of a file that [Credential.Encode] wrote, as a document.
+func TokenIn(file []byte) (document string, err error) {
+	if document = string(find(file, blockToken)); document == "" {
+		return "", errNoToken
+	}
+	return document, nil
+}
+
+// VerifyToken reads a document that key has signed. Errors: [ErrMalformed], [ErrForged].
+func VerifyToken(document string, key Key) (Token, error) {
+	t, sealed, err := parseToken(document)
+	if err == nil && !sealed.by(purposeToken, key) {
+		err = ErrForged
+	}
+	return t, err
 }
