@@ -89,6 +89,9 @@ func (s *stage) setUp() {
 		fakeSession("town-hall", "media-2", object{"state": "closing"})))
 	s.says("/v1/admin/replicas", items(fakeReplica("rest-7d9f-1", "restapi", "v1.3.0", "ready"), fakeReplica("rest-7d9f-2", "restapi", "v1.2.9", "stopping"),
 		fakeReplica("wrapper-58c-1", "wrapper", "v1.3.0", "ready"), fakeReplica("wrapper-58c-2", "wrapper", "v1.2.9", "unready")))
+	s.says("/v1/admin/membership", object{"enabled": true, "key": "ed25519:Zm9v", "generation": 3, "issuedAt": at(-time.Hour), "accepts": []object{
+		{"generation": 2, "key": "ed25519:YmFy", "until": at(time.Hour)}, {"generation": 3, "key": "ed25519:YmF6"},
+	}})
 	s.says("/v1/admin/rollouts", items(fakeRollout("running", nil), fakeRollout("stopped", object{
 		"id": "0198aaaa", "to": "v1.2.8", "state": "aborted", "reason": "", "endedAt": at(-26 * time.Hour), "startedAt": at(-27 * time.Hour),
 	})))

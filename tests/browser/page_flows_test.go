@@ -37,6 +37,7 @@ func TestOperatorPage(t *testing.T) {
 		{"a big fleet", operator.aBigFleet},
 		{"troubles", operator.troubles},
 		{"a key that expires", operator.aKeyThatExpires},
+		{"a clock that is wrong", operator.aClockThatIsWrong},
 		{"charts", operator.charts},
 	} {
 		t.Run(step.name, func(t *testing.T) { step.does(operator{t: t, browser: browser, base: base}) })

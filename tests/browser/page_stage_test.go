@@ -41,6 +41,7 @@ func newStage(t *testing.T, base string) *stage {
 	for _, path := range []string{"/v1/admin/servers", "/v1/admin/replicas", "/v1/admin/rollouts", "/v1/admin/audit", "/v1/sessions"} {
 		s.says(path, items())
 	}
+	s.says("/v1/admin/membership", object{"enabled": false})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/admin" {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")

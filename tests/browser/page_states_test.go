@@ -44,6 +44,7 @@ func (o operator) everythingHasItsPlace() {
 	v.view("sessions")
 	v.reads(`[data-key="lesson-7"]`, "Moving from media-2")
 	v.view("replicas")
+	v.reads(`[data-testid="generation"][data-key="3"]`, "without end")
 	v.reads(`[data-testid="release"][data-key="v1.2.9"]`, "v1.2.9\t2\t1\t1")
 	v.view("audit")
 	v.reads(`[data-key="entry-97"]`, "forbidden")
@@ -211,6 +212,15 @@ func (o operator) aKeyThatExpires() {
 	s.set("/v1/admin/servers", well)
 	v.signIn("another")
 	v.reads(`[data-server="media-1"]`, "Up")
+}
+
+// aClockThatIsWrong is the operator's: ages and deadlines are by that of the API.
+func (o operator) aClockThatIsWrong() {
+	s := newStage(o.t, o.base)
+	s.setUp()
+	v := o.open(s.url, "any", `{ const now = Date.now; Date.now = () => now() + 3600e3; }`)
+	v.reads(`[data-server="media-2"]`, "deadline in 39:")
+	v.reads("#glance-attention", "3 to look at") // nobody is silent
 }
 
 // timeLapse has a page live sixty times as fast.

@@ -68,7 +68,13 @@ const audit = {
         { className: "tools" },
         this.object,
         el("label", { className: "check" }, this.tail, "Live"),
-        el("span", { className: "dim", textContent: "Newest first. `orkestro audit verify` checks the whole chain." }),
+        el(
+          "span",
+          { className: "dim" },
+          "Newest first. ",
+          el("code", { textContent: "orkestro audit verify" }),
+          " checks the whole chain.",
+        ),
       ),
       this.broken.root,
       this.table.root,
@@ -102,7 +108,7 @@ const audit = {
     this.table.fill(items.map((entry, i) => ({ ...entry, chain: states[i] })));
     this.table.root.hidden = items.length === 0;
     this.none.hidden = items.length > 0;
-    this.broken.say(states.includes("broken") ? "The chain is broken on this page: run `orkestro audit verify`." : "");
+    this.broken.say(states.includes("broken") ? "The chain is broken on this page: run orkestro audit verify." : "");
     this.pages.show(this.page);
   },
 };

@@ -1,4 +1,4 @@
-// Releases side by side, the replicas of the control plane, and the manifest of members.
+// Releases side by side, the replicas of the control plane, and which media servers are members.
 
 const replicaStates = {
   ready: ["good", "good", "Ready"],
@@ -6,6 +6,35 @@ const replicaStates = {
   stopping: ["warn", "leave", "Stopping"],
 };
 const services = { mediaserver: "media server", restapi: "REST", wrapper: "Wrapper" };
+
+// membershipPart is which tokens of media servers count, in a fleet that asks for them.
+const membershipPart = () => {
+  const text = el("p", { className: "dim" });
+  const list = table(
+    "Tokens that count",
+    [
+      { head: "Generation", kind: "number", cell: (a) => a.generation },
+      { head: "Signed by", kind: "name", cell: (a) => a.key },
+      { head: "Counts", cell: (a) => (a.until ? `until ${moment(a.until)}` : "without end") },
+    ],
+    (a) => a.generation,
+    "generation",
+  );
+  const root = el("div", { hidden: true }, el("h3", { textContent: "Membership of media servers" }), text, list.root);
+  return {
+    root,
+    update({ enabled, generation, accepts = [], versions, issuedAt }) {
+      root.hidden = !enabled;
+      const which = versions ? `Versions: ${versions.join(", ")}.` : "Every version.";
+      const manifest = issuedAt
+        ? `Manifest ${generation}, issued ${moment(issuedAt)}.`
+        : "No manifest but the key itself.";
+      put(text, accepts.length ? `${manifest} ${which}` : "No manifest that the key leads to: no server is admitted.");
+      list.fill(accepts);
+      list.root.hidden = accepts.length === 0;
+    },
+  };
+};
 
 const replicas = {
   id: "replicas",
@@ -41,6 +70,7 @@ const replicas = {
       (r) => `${r.service}/${r.id}`,
       "replica",
     );
+    this.membership = membershipPart();
     this.mixed = el("p", { className: "dim" });
     root.append(
       el("h3", { textContent: "Releases" }),
@@ -48,11 +78,16 @@ const replicas = {
       this.releases.root,
       el("h3", { textContent: "REST and Wrapper replicas" }),
       this.table.root,
+      this.membership.root,
     );
   },
 
   async look() {
     this.known = await api.all("/v1/admin/replicas", 1000);
+    this.members = await api.get("/v1/admin/membership").catch((err) => {
+      if (err.status !== 404) throw err;
+      return { enabled: false }; // a replica of an older release
+    });
   },
 
   draw() {
@@ -70,5 +105,6 @@ const replicas = {
       found.length > 1 ? `${found.length} releases run beside each other.` : "Everything runs the same release.",
     );
     this.table.fill(this.known);
+    this.membership.update(this.members);
   },
 };

@@ -185,7 +185,13 @@ const serverRow = (first) => {
           ];
     put(
       facts,
-      [s.version || "no version", s.region && `region ${s.region}`, ...carries, `heard of ${since(s.heartbeatAt)}`]
+      [
+        s.version || "no version",
+        s.region && `region ${s.region}`,
+        ...carries,
+        `heard of ${since(s.heartbeatAt)}`,
+        s.membership?.expiresAt && `token until ${moment(s.membership.expiresAt)}`,
+      ]
         .filter(Boolean)
         .join(" · "),
     );
