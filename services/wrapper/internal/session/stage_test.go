@@ -240,14 +240,23 @@ var times = []string{
 	"heartbeatAt", "CreatedAt", "JoinedAt", "EmptySince", "startedAt", "since", "until", "pipelineAt",
 }
 
-// counters tell how often something was written, not what is there.
-var counters = []string{"streamsRev", "StreamsRev", "Told"}
+// counters tell how often something was written, not what is there; links tell when, and after what, an entry of the
+// audit was.
+var (
+	counters = []string{"streamsRev", "StreamsRev", "Told"}
+	links    = []string{"seq", "previous", "hash"}
+)
 
 func timeless(value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for _, counter := range counters {
 			delete(v, counter)
+		}
+		if _, chained := v["hash"]; chained {
+			for _, link := range links {
+				delete(v, link)
+			}
 		}
 		for key, field := range v {
 			if field != nil && slices.Contains(times, key) {
