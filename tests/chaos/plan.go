@@ -15,6 +15,7 @@ const (
 	mediaKilled    kind = "media server killed"
 	mediaFrozen    kind = "media server frozen"
 	mediaCutOff    kind = "media server cut off"
+	mediaDrained   kind = "media server drained"
 	wrapperKilled  kind = "Wrapper killed"
 	wrapperFrozen  kind = "Wrapper frozen"
 	wrapperStopped kind = "Wrapper stopped"
@@ -34,12 +35,14 @@ const several = "two or three at once"
 func kinds() []kind {
 	return []kind{
 		mediaKilled, wrapperKilled, restKilled, brokerKilled, storeKilled, controlKilled, mediaFrozen, mediaCutOff,
-		linkCut, wrapperFrozen, wrapperStopped, restStopped, wrapperCutOff,
+		mediaDrained, linkCut, wrapperFrozen, wrapperStopped, restStopped, wrapperCutOff,
 	}
 }
 
 // touchesMedia reports whether a pipeline may have to move because of this kind.
-func (k kind) touchesMedia() bool { return k == mediaKilled || k == mediaFrozen || k == mediaCutOff }
+func (k kind) touchesMedia() bool {
+	return k == mediaKilled || k == mediaFrozen || k == mediaCutOff || k == mediaDrained
+}
 
 // cutsOff reports whether this kind needs an isolated fleet.
 func (k kind) cutsOff() bool { return k == mediaCutOff || k == wrapperCutOff || k == linkCut }
@@ -121,7 +124,7 @@ func (o order) plan() []step {
 func holdTime(random *rand.Rand, k kind) time.Duration {
 	limit := 2 * time.Second
 	switch k {
-	case mediaFrozen, mediaCutOff, linkCut:
+	case mediaFrozen, mediaCutOff, mediaDrained, linkCut:
 		limit = 6 * time.Second
 	case wrapperFrozen, wrapperCutOff:
 		limit = 6 * time.Second

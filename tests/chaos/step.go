@@ -84,10 +84,14 @@ func (w *world) hit(ctx context.Context, s step, targets []target) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	needed := func(t target) int {
-		if t.kind == brokerKilled || t.kind == storeKilled {
+		switch t.kind {
+		case brokerKilled, storeKilled:
 			return 0
+		case mediaDrained: // by a call of the API
+			return 2
+		default:
+			return 1
 		}
-		return 1
 	}
 	slices.SortStableFunc(targets, func(a, b target) int { return needed(a) - needed(b) })
 	for _, t := range targets {
@@ -138,6 +142,11 @@ func (r result) concerned(server string) bool {
 	return slices.ContainsFunc(r.targets, func(t target) bool { return t.kind.touchesMedia() && t.server == server })
 }
 
+// onlyMoves reports whether calls may have had to go elsewhere, and none of them to lose its media.
+func (r result) onlyMoves() bool {
+	return !slices.ContainsFunc(r.targets, func(t target) bool { return t.kind.touchesMedia() && t.kind != mediaDrained })
+}
+
 // gaps are the longest gaps of each flow that the trouble concerned; where it was none of the media servers', all.
 func (w *world) gaps(r result, servers map[string]string) []time.Duration {
 	media := slices.ContainsFunc(r.targets, func(t target) bool { return t.kind.touchesMedia() })
@@ -173,7 +182,7 @@ const interruption = 5 * time.Second
 // checkInterruptions finds media that stopped for a while although its media server was well.
 func (w *world) checkInterruptions(r result, servers map[string]string) {
 	for _, c := range w.calls {
-		if r.concerned(servers[c.session]) {
+		if r.concerned(servers[c.session]) && !r.onlyMoves() {
 			continue
 		}
 		for _, f := range c.flows() {

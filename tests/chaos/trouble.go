@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
@@ -51,6 +52,34 @@ type linkLost struct{ from, to *harness.Process }
 func (t linkLost) Do(ctx context.Context) error   { return t.from.CutOffFrom(ctx, t.to) }
 func (t linkLost) Undo(ctx context.Context) error { return t.from.HealFrom(ctx, t.to) }
 func (t linkLost) String() string                 { return "cut off " + t.from.Name + " from " + t.to.Name }
+
+// drained is a media server that has to give its calls away, and then gets some again.
+type drained struct {
+	*harness.Process
+	api *harness.API
+}
+
+func (t drained) Do(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	err := t.ask(ctx, http.MethodPost, map[string]any{"timeout": "0s", "then": "relocate"})
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // nobody answers while what answers is in trouble, too
+	}
+	return err
+}
+func (t drained) Undo(ctx context.Context) error { return t.ask(ctx, http.MethodDelete, nil) }
+func (t drained) String() string                 { return "drain " + t.Name }
+
+func (t drained) ask(ctx context.Context, method string, body any) error {
+	path := "/v1/admin/servers/" + t.Name + "/drain"
+	_, err := t.api.Insist(ctx, harness.Request{Method: method, Path: path, Body: body}, nil)
+	var problem *harness.ProblemError
+	if errors.As(err, &problem) && problem.Status == http.StatusConflict {
+		return nil // it counts as down, from the trouble before
+	}
+	return err
+}
 
 // brokerLost is a broker that is killed and started again.
 type brokerLost struct{ node *rabbit.Node }
@@ -124,6 +153,8 @@ func aimOne(f *harness.Fleet, k kind, pick int, busy []*harness.Process) target 
 		t.trouble, t.server = frozen{server}, server.Name
 	case mediaCutOff:
 		t.trouble, t.server = cutOff{server}, server.Name
+	case mediaDrained:
+		t.trouble, t.server = drained{server, f.API}, server.Name
 	case wrapperKilled:
 		t.trouble = killed{wrapper}
 	case wrapperFrozen:
@@ -162,6 +193,8 @@ func touches(t trouble) []string {
 	case frozen:
 		return []string{t.Name}
 	case cutOff:
+		return []string{t.Name}
+	case drained:
 		return []string{t.Name}
 	case linkLost:
 		return []string{t.from.Name, t.to.Name}
