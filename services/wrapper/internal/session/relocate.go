@@ -57,7 +57,8 @@ func (s *lifecycle) Relocate(ctx context.Context, r Request, b message.Relocate)
 	if !time.Now().Before(move.Until) {
 		return s.endRelocation(ctx, r, sess)
 	}
-	if err := s.audit(ctx, r, "", "session.relocate", "session:"+string(sess.ID), b.Reason); err != nil {
+	once := Request{ID: RelocateID(sess.ID, move.Epoch)} // whoever asks
+	if err := s.audit(ctx, once, "", "session.relocate", "session:"+string(sess.ID), b.Reason); err != nil {
 		return err
 	}
 	if err := s.reconnect(ctx, r, sess, ReasonRelocating); err != nil {
