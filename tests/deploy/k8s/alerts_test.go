@@ -3,12 +3,14 @@ package k8s_test
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	core "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -55,6 +57,32 @@ func TestPrometheusRule_IsUpToDate(t *testing.T) {
 	written, err := os.ReadFile(ruleFile)
 	if err != nil || string(written) != rule.String() {
 		t.Errorf("%s is out of date (%v): run go test ./tests/deploy/k8s -run PrometheusRule -update", ruleFile, err)
+	}
+}
+
+// Grafana in Kubernetes gets every dashboard, in a ConfigMap that an API server takes (1 MiB).
+func TestDashboards_AreAllThere(t *testing.T) {
+	files, err := filepath.Glob("../../../deploy/observability/grafana/dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no dashboards: %v", err)
+	}
+	dashboards := named[*core.ConfigMap](load(t, "production"), "grafana-dashboards")
+	if dashboards == nil || dashboards.Labels["grafana_dashboard"] != "1" {
+		t.Fatal("production has no ConfigMap of dashboards that Grafana's sidecar takes")
+	}
+	size := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dashboards.Data[filepath.Base(file)] != string(text) {
+			t.Errorf("%s is not in deploy/observability/kustomization.yaml", file)
+		}
+		size += len(text)
+	}
+	if size > 1<<20 {
+		t.Errorf("the dashboards are %d bytes together", size)
 	}
 }
 
