@@ -64,7 +64,7 @@ func (t drained) Do(ctx context.Context) error {
 	defer cancel()
 	err := t.ask(ctx, http.MethodPost, map[string]any{"timeout": "0s", "then": "relocate"})
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // nobody answers while what answers is in trouble, too
+		return nil // nobody answers while what answers is in trouble, too
 	}
 	return err
 }
