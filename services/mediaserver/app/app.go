@@ -86,7 +86,7 @@ func newServer(
 ) (*server, error) {
 	s := &server{
 		cfg: cfg, instance: nouns.InstanceID(nouns.NewID()), metrics: seen.metrics,
-		log: seen.tracer.Logger(logger).With(logging.KeyServer, cfg.ID),
+		log: seen.tracer.Logger(logger).With(logging.KeyServer, cfg.ID, logging.KeyVersion, cfg.Build.Version()),
 	}
 	var err error
 	resources := media.Config{Network: cfg.network(), Capacity: cfg.Capacity, Files: cfg.Media.Files}
@@ -142,7 +142,7 @@ func (s *server) run(ctx context.Context, listener *sockets, deps Deps) error {
 		s.fleet.start(context.WithoutCancel(ctx), s.media.Stats)
 	}
 	s.log.Info("media server is listening", "address", listener.Addr().String(), "udp_port", s.media.UDPPort(),
-		logging.KeyInstance, s.instance, "version", s.cfg.Build.Version())
+		logging.KeyInstance, s.instance)
 	if deps.Listening != nil {
 		deps.Listening(listener.Addr().String())
 	}
