@@ -103,7 +103,7 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 		"orkestro_fleet_drain_remaining_sessions", "orkestro_fleet_drain_deadline_timestamp_seconds",
 		"orkestro_restapi_requests_unanswered_total", "orkestro_wrapper_requests_retried_total",
 		"orkestro_wrapper_requests_postponed_total", "orkestro_wrapper_requests_dead_total",
-		"orkestro_wrapper_relocations_total", "orkestro_wrapper_membership_refusals_total",
+		"orkestro_wrapper_relocations_total", "orkestro_wrapper_refused_mediaservers",
 	}
 	for _, service := range []struct {
 		processes []*harness.Process

@@ -76,6 +76,7 @@ func (w *wrapper) run(ctx context.Context, probes *probes) error {
 	defer stopTasks()
 
 	if w.admission != nil {
+		w.admission.Register(probes.registry)
 		w.admission.Look(ctx) // before the first request asks for it
 	}
 	var loops, tasks sync.WaitGroup

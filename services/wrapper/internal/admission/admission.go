@@ -48,6 +48,7 @@ type Keeper struct {
 	verifier *membership.Verifier
 	told     map[control.InstanceID]string // the last refusal that was told
 	failing  bool
+	refused  refused
 }
 
 // New admits nobody before the first look.
@@ -109,12 +110,14 @@ func (k *Keeper) tell(ctx context.Context) error {
 	}
 	servers := k.Servers()
 	told := make(map[control.InstanceID]string, len(servers))
+	counts := map[string]int{}
 	var failed error
 	for _, server := range servers {
 		reason := k.Admit(server)
 		if server.Status == control.StatusDown || reason == "" {
 			continue
 		}
+		counts[reason]++
 		if k.told[server.Instance] != reason {
 			if err := k.refuse(ctx, server, reason); err != nil {
 				failed = errors.Join(failed, err)
@@ -124,6 +127,7 @@ func (k *Keeper) tell(ctx context.Context) error {
 		told[server.Instance] = reason
 	}
 	k.told = told
+	k.refused.counts.Store(&counts)
 	return failed
 }
 
