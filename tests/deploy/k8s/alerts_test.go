@@ -154,19 +154,36 @@ func TestRunbook_NamesWhatExists(t *testing.T) {
 			t.Errorf("nothing is said of how the Secret %s is made", secret)
 		}
 	}
-	commands, err := os.ReadFile("../../../docs/config.md")
+	config, err := os.ReadFile("../../../docs/config.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := regexp.MustCompile("(?m)(?:`|^    |\\$ )orkestro ([a-z]+(?: [a-z]+)?)").FindAllStringSubmatch(text, -1)
+	used := regexp.MustCompile("(?m)(?:`|^ {4,})orkestro ([a-z]+(?: [a-z]+)?)([^`#\n]*)").FindAllStringSubmatch(text, -1)
 	for _, command := range used {
-		first, _, _ := strings.Cut(command[1], " ")
-		if !strings.Contains(string(commands), "\n## orkestro "+command[1]+"\n") &&
-			!strings.Contains(string(commands), "\n## orkestro "+first+"\n") {
+		section := settingsOf(string(config), command[1])
+		if section == "" {
 			t.Errorf("there is no command orkestro %s", command[1])
+			continue
+		}
+		for _, flag := range regexp.MustCompile(`--[a-z-]+`).FindAllString(command[2], -1) {
+			if !strings.Contains(section, "| `"+flag+"` |") {
+				t.Errorf("orkestro %s has no %s", command[1], flag)
+			}
 		}
 	}
 	if len(used) < 10 {
 		t.Errorf("only %d commands are found", len(used))
 	}
+}
+
+// settingsOf is what docs/config.md says of a command: of its first word, if the second is an argument.
+func settingsOf(config, command string) string {
+	first, _, _ := strings.Cut(command, " ")
+	for _, name := range []string{command, first} {
+		if _, section, found := strings.Cut(config, "\n## orkestro "+name+"\n"); found {
+			section, _, _ = strings.Cut(section, "\n## ")
+			return section
+		}
+	}
+	return ""
 }

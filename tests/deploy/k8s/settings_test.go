@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/alecthomas/kong"
 	core "k8s.io/api/core/v1"
@@ -95,6 +96,28 @@ func checkSettings(m manifests) (findings []string) {
 		}
 	}
 	return findings
+}
+
+// The image has the programs that the pods run, under the user that they run as.
+func TestImage_HasWhatPodsRun(t *testing.T) {
+	text, err := os.ReadFile("../../../deploy/compose/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := regexp.MustCompile(`(?m)^USER (\d+):(\d+)$`).FindStringSubmatch(string(text))
+	for _, w := range workloads(load(t, "dev")) {
+		c := w.pod.Spec.Containers[0]
+		if !ours(c) {
+			continue
+		}
+		if !regexp.MustCompile(`\./(cmd|services)/` + c.Command[0] + `\b`).Match(text) {
+			t.Errorf("%s: %s is not built into the image", w.name, c.Command[0])
+		}
+		as := w.pod.Spec.SecurityContext
+		if user == nil || user[1] != fmt.Sprint(*as.RunAsUser) || user[2] != fmt.Sprint(*as.RunAsGroup) {
+			t.Errorf("%s: runs as %d:%d, the image is made for %v", w.name, *as.RunAsUser, *as.RunAsGroup, user)
+		}
+	}
 }
 
 // checkUse: what is set is a setting of the program, or is referred to by one.
