@@ -7,7 +7,9 @@ import (
 )
 
 // refused is how many media servers are refused, by reason, as of the last look.
-type refused struct{ counts atomic.Pointer[map[string]int] }
+type refused struct {
+	counts atomic.Pointer[map[string]int]
+}
 
 // Register exports how many media servers are refused.
 func (k *Keeper) Register(registry prometheus.Registerer) {
