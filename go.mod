@@ -30,6 +30,7 @@ require (
 	github.com/pion/webrtc/v4 v4.2.17
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.94.1
 	github.com/prometheus/client_golang v1.25.0
+	github.com/prometheus/common v0.72.0
 	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/tidwall/btree v1.8.1
 	go.mongodb.org/mongo-driver v1.17.10
@@ -123,7 +124,6 @@ require (
 	github.com/pion/sctp v1.11.0 // indirect
 	github.com/pion/turn/v5 v5.0.12 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
-	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/shopspring/decimal v1.4.0 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
