@@ -13,22 +13,15 @@ import (
 func (m *MediaServers) DrainInstance(
 	ctx context.Context, id control.MediaServerID, instance control.InstanceID, drain control.Drain,
 ) error {
-	free := bson.A{
-		bson.D{{Key: "availability", Value: control.AvailabilityActive}},
-		bson.D{{Key: "availability", Value: control.AvailabilityDraining}, {Key: "drain.by", Value: drain.By}},
-	}
+	free := bson.A{active(), bson.D{isDraining(), {Key: "drain.by", Value: drain.By}}}
 	return m.update(ctx, "drain", id,
 		bson.D{{Key: "instance", Value: instance}, {Key: "$or", Value: free}},
-		bson.D{{Key: "$set", Value: bson.D{
-			{Key: "availability", Value: control.AvailabilityDraining}, {Key: "drain", Value: drain},
-		}}})
+		bson.D{{Key: "$set", Value: draining(drain)}})
 }
 
-// UndrainBy ends the drain that somebody has begun. Errors: [ErrGuard] when that is not who drains the server.
-func (m *MediaServers) UndrainBy(ctx context.Context, id control.MediaServerID, by string) error {
+// EndDrain ends one drain, as it was read. Errors: [ErrGuard] when it is over, or is somebody else's by now.
+func (m *MediaServers) EndDrain(ctx context.Context, id control.MediaServerID, drain control.Drain) error {
 	return m.update(ctx, "undrain", id,
-		bson.D{{Key: "drain.by", Value: by}},
-		bson.D{{Key: "$set", Value: bson.D{
-			{Key: "availability", Value: control.AvailabilityActive}, {Key: "drain", Value: nil},
-		}}})
+		bson.D{{Key: "drain.by", Value: drain.By}, {Key: "drain.since", Value: drain.Since}},
+		bson.D{{Key: "$set", Value: undrained()}})
 }

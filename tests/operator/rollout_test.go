@@ -137,8 +137,8 @@ func (u *upgrade) supervise(release string, far func(control.Rollout) bool) cont
 // restart ends a media server that is drained, which it does at once and well, and starts it with another release.
 func (u *upgrade) restart(p *harness.Process, release string) {
 	u.t.Helper()
-	if err := p.Stop(); err != nil {
-		u.t.Fatal(err)
+	if err := errors.Join(p.Terminate(), p.Ended(10*time.Second)); err != nil {
+		u.t.Fatalf("%s, drained, at SIGTERM: %v", p.Name, err)
 	}
 	p.SetFlag("release", release)
 	if err := p.Start(u.t.Context()); err != nil {

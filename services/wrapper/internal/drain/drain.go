@@ -36,6 +36,7 @@ type Servers interface {
 	List(ctx context.Context) ([]control.MediaServer, error)
 	NoteDrain(ctx context.Context, id control.MediaServerID, since time.Time, remaining int64, waiting string) error
 	SetDrained(ctx context.Context, server control.MediaServer) error
+	EndDrain(ctx context.Context, id control.MediaServerID, drain control.Drain) error
 }
 
 // Sessions is where sessions are kept: [store.Sessions].
@@ -122,6 +123,8 @@ func (d *Drainer) Look(ctx context.Context, now time.Time) error {
 	var errs []error
 	for _, s := range servers {
 		switch {
+		case outlived(s):
+			err = d.Servers.EndDrain(ctx, s.ID, *s.Drain)
 		case s.Availability == control.AvailabilityDrained && s.Drain != nil:
 			err = d.tell(ctx, s, now)
 		case s.Availability == control.AvailabilityDraining && s.Drain != nil && s.Status != control.StatusDown:
@@ -135,6 +138,12 @@ func (d *Drainer) Look(ctx context.Context, now time.Time) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// outlived reports whether the process is gone whose end a server was drained for, and another one has taken its place
+// that is of an earlier release: it does not know that it is to end the drain.
+func outlived(s control.MediaServer) bool {
+	return s.Drain != nil && s.Drain.By == control.DrainBySignal && s.StartedAt.After(s.Drain.Since)
 }
 
 // empty is one look at a server that drains.

@@ -179,6 +179,11 @@ func (s servers) SetDrained(context.Context, control.MediaServer) error {
 	return nil
 }
 
+func (s servers) EndDrain(context.Context, control.MediaServerID, control.Drain) error {
+	s.server.Availability, s.server.Drain = control.AvailabilityActive, nil
+	return nil
+}
+
 // audit keeps one entry for each id.
 type audit struct{ *stage }
 

@@ -36,7 +36,7 @@ type Rollouts interface {
 type Servers interface {
 	List(ctx context.Context) ([]control.MediaServer, error)
 	DrainInstance(ctx context.Context, id control.MediaServerID, instance control.InstanceID, d control.Drain) error
-	UndrainBy(ctx context.Context, id control.MediaServerID, by string) error
+	EndDrain(ctx context.Context, id control.MediaServerID, drain control.Drain) error
 }
 
 // Audit is where the steps of a rollout are entered: [store.Audit].
@@ -222,15 +222,15 @@ func (l *Leader) tell(ctx context.Context, r control.Rollout) error {
 func (l *Leader) carryOut(ctx context.Context, orders []Order) error {
 	var errs []error
 	for _, o := range orders {
-		server, by := slog.String(logging.KeyServer, string(o.Server)), slog.String("by", o.By)
 		var err error
-		if o.Drain != nil {
-			err = l.servers.DrainInstance(ctx, o.Server, o.Instance, *o.Drain)
+		if o.Ends {
+			err = l.servers.EndDrain(ctx, o.Server, o.Drain)
 		} else {
-			err = l.servers.UndrainBy(ctx, o.Server, o.By)
+			err = l.servers.DrainInstance(ctx, o.Server, o.Instance, o.Drain)
 		}
 		if err == nil {
-			l.log.Info("media server ordered", server, by, slog.String("action", o.action()))
+			l.log.Info("media server ordered", slog.String(logging.KeyServer, string(o.Server)),
+				slog.String("by", o.Drain.By), slog.String("action", o.action()))
 			err = l.audit.Append(ctx, o.entry())
 		}
 		if err != nil && !errors.Is(err, store.ErrGuard) {

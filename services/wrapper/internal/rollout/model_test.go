@@ -180,13 +180,13 @@ func (s servers) DrainInstance(
 	return nil
 }
 
-// UndrainBy implements rollout.Servers.
-func (s servers) UndrainBy(_ context.Context, id control.MediaServerID, by string) error {
+// EndDrain implements rollout.Servers.
+func (s servers) EndDrain(_ context.Context, id control.MediaServerID, drain control.Drain) error {
 	if err := s.fails(); err != nil {
 		return err
 	}
 	m := s.server(id)
-	if m.Drain == nil || m.Drain.By != by {
+	if m.Drain == nil || m.Drain.By != drain.By || !m.Drain.Since.Equal(drain.Since) {
 		return store.ErrGuard
 	}
 	m.Availability, m.Drain = control.AvailabilityActive, nil

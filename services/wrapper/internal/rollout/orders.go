@@ -7,36 +7,32 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// byPrefix begins the By of drains that belong to a rollout; its id follows.
-const byPrefix = "rollout:"
-
 // By is who drains the servers of a rollout.
-func By(id control.RolloutID) string { return byPrefix + string(id) }
+func By(id control.RolloutID) string { return control.DrainByRollout + string(id) }
 
 // drainedFor is the rollout that a server is drained for, "" for none.
 func drainedFor(s control.MediaServer) control.RolloutID {
 	if s.Drain == nil {
 		return ""
 	}
-	id, ours := strings.CutPrefix(s.Drain.By, byPrefix)
+	id, ours := strings.CutPrefix(s.Drain.By, control.DrainByRollout)
 	if !ours {
 		return ""
 	}
 	return control.RolloutID(id)
 }
 
-// Order is one thing to be done to a server: to drain this instance of it, or, without Drain, to end the drain that By
-// has begun.
+// Order is one thing to be done to a server: to begin a drain of this instance, or to end one.
 type Order struct {
 	Server   control.MediaServerID
 	Instance control.InstanceID
-	Drain    *control.Drain
-	By       string
+	Drain    control.Drain
+	Ends     bool
 }
 
 // action names what is done, as the audit does.
 func (o Order) action() string {
-	if o.Drain == nil {
+	if o.Ends {
 		return "server.undrain"
 	}
 	return "server.drain"
@@ -45,10 +41,10 @@ func (o Order) action() string {
 // entry tells of an order that was carried out.
 func (o Order) entry() control.AuditEntry {
 	entry := control.AuditEntry{
-		ID: control.NewID(), Time: time.Now().UTC(), Actor: o.By, Action: o.action(),
+		ID: control.NewID(), Time: time.Now().UTC(), Actor: o.Drain.By, Action: o.action(),
 		Object: "server:" + string(o.Server), Result: "ok",
 	}
-	if o.Drain != nil {
+	if !o.Ends {
 		entry.Reason = "sessions left are relocated at " + o.Drain.Deadline.UTC().Format(time.RFC3339)
 	}
 	return entry
@@ -60,13 +56,13 @@ func Orders(rollouts map[control.RolloutID]control.Rollout, servers []control.Me
 	var orders []Order
 	for _, s := range servers {
 		if r, known := rollouts[drainedFor(s)]; known && !holds(r, s) {
-			orders = append(orders, Order{Server: s.ID, Instance: s.Instance, By: s.Drain.By})
+			orders = append(orders, Order{Server: s.ID, Instance: s.Instance, Drain: *s.Drain, Ends: true})
 		}
 	}
 	for _, r := range rollouts {
 		for _, s := range servers {
 			if wants(r, s) {
-				orders = append(orders, Order{Server: s.ID, Instance: s.Instance, By: By(r.ID), Drain: &control.Drain{
+				orders = append(orders, Order{Server: s.ID, Instance: s.Instance, Drain: control.Drain{
 					Since: r.Share.Since, Deadline: r.Share.Until, Then: control.DrainRelocate, By: By(r.ID),
 				}})
 			}
