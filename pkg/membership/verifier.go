@@ -15,7 +15,7 @@ const (
 	RefusedServer     = "membership of another server"           // its token names another id
 	RefusedVersion    = "membership of another version"          // its token names another version, or the manifest does
 	RefusedGeneration = "membership of a left-over generation"   // the manifest does not accept it (any more)
-	RefusedNotYet     = "membership not valid yet"               // before notBefore
+	RefusedNotYet     = "membership not valid yet"               // before notBefore, or of a generation to come
 	RefusedExpired    = "membership expired"                     // after expires
 	RefusedReplayed   = "membership replayed"                    // the process does not have the key that the token names
 	RefusedAll        = "membership cannot be told: no manifest" // none that the configured key leads to
@@ -118,6 +118,8 @@ func (m Manifest) examine(s control.MediaServer) claim {
 	accepted, counts := m.accepts(token.Generation)
 	c.until = accepted.Until
 	switch {
+	case token.Generation > m.Generation:
+		c.refused = RefusedNotYet
 	case !counts:
 		c.refused = RefusedGeneration
 	case !sealed.by(purposeToken, accepted.Key):
