@@ -83,3 +83,10 @@ func (p *Process) SetFlag(name, value string) {
 	p.args = slices.DeleteFunc(slices.Clone(p.args), func(arg string) bool { return strings.HasPrefix(arg, prefix) })
 	p.args = append(p.args, prefix+value)
 }
+
+// SetPrograms has a process start as the build in another directory from the next time on, and gives the one of before.
+func (p *Process) SetPrograms(dir string) (before string) {
+	before, name := filepath.Split(p.program)
+	p.program = filepath.Join(dir, name)
+	return before
+}

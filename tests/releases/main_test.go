@@ -28,7 +28,11 @@ const (
 	newer = 1
 )
 
-var fleet *harness.Fleet
+var (
+	fleet *harness.Fleet
+	// olderPrograms is the directory of the earlier release.
+	olderPrograms string
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -49,6 +53,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "releases:", err)
 		return 1
 	}
+	olderPrograms = programs
 	return harness.Main(m, "releases", harness.Options{
 		RestAPIs: 2, Wrappers: 2, MediaServers: 2, LogLevel: "info",
 		Programs: map[string]string{"restapi-1": programs, "wrapper-1": programs, "mediaserver-1": programs},
