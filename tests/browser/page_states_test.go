@@ -41,6 +41,8 @@ func (o operator) everythingHasItsPlace() {
 		v.fits(view)
 		v.isNamed(view)
 	}
+	v.do("skip to the fleet by keyboard", chromedp.Focus(chromedp.CSS(".skip")), chromedp.KeyEvent("\r"))
+	v.reads("main:focus #view-audit", "session.relocate")
 	v.view("sessions")
 	v.reads(`[data-key="lesson-7"]`, "Moving from media-2")
 	v.view("replicas")

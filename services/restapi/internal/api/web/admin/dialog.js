@@ -1,11 +1,14 @@
 // Dialogs that do something when they are confirmed.
 
+const announced = 6000; // ms
+let announcing;
+
 // announce says what was done, to eyes and to screen readers.
 const announce = (text) => {
   const toast = byId("toast");
-  clearTimeout(announce.timer);
+  clearTimeout(announcing);
   put(toast, text);
-  announce.timer = setTimeout(() => put(toast, ""), 6000);
+  announcing = setTimeout(() => put(toast, ""), announced);
 };
 
 // ask opens a dialog. act(once) does it and returns words for what is done then; while it fails, the dialog stays and
@@ -52,8 +55,8 @@ const ask = ({ title, body, confirm, danger = false, act }) => {
   return dialog;
 };
 
-// act is a button that does something without being asked twice.
-const act = (button, does) =>
+// onPress has a button do something at once: does() returns the words for what is done then.
+const onPress = (button, does) =>
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {

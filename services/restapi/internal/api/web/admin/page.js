@@ -1,8 +1,8 @@
 // The page itself: which view is shown, looking again and again, and the key.
 
-const period = 2000,
-  hiddenPeriod = 10e3,
-  longestWait = 10e3; // ms between looks, while nobody sees the page, after failures
+const period = 2000; // ms between looks
+const hiddenPeriod = 10e3; // ms, while nobody sees the page
+const longestWait = 10e3; // ms, after failures, unless the API wants a longer one
 const views = [servers, sessions, rollouts, replicas, audit];
 
 const link = (view, query = {}) => {
@@ -138,6 +138,10 @@ byId("login").addEventListener("submit", (event) => {
 byId("leave").addEventListener("click", () => {
   api.use("");
   location.reload(); // nothing that was seen stays
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address stays that of the view
+  byId("main").focus();
 });
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());

@@ -134,8 +134,8 @@ const livePanel = () => {
       data: { testid: verb },
     });
   }
-  act(buttons.pause, async () => (await steer(rollout, "pause"), "The rollout begins no other share."));
-  act(buttons.resume, async () => (await steer(rollout, "resume"), "The rollout goes on."));
+  onPress(buttons.pause, async () => (await steer(rollout, "pause"), "The rollout begins no other share."));
+  onPress(buttons.resume, async () => (await steer(rollout, "resume"), "The rollout goes on."));
   buttons.abort.addEventListener("click", () => askToAbort(rollout));
   const part = el("div", {}, share, steps, deadline, list.root);
   const root = el(

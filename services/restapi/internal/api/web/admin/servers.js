@@ -155,7 +155,7 @@ const serverRow = (first) => {
   let current = first,
     shown = "";
   drain.addEventListener("click", () => askToDrain(current));
-  act(undo, async () => {
+  onPress(undo, async () => {
     await api.call("DELETE", `${path}/drain`);
     return `${id} takes sessions again.`;
   });
