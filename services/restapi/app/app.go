@@ -18,7 +18,7 @@ import (
 
 const (
 	// handTime is for the requests in hand when the replica stops; after that they are given up. goodbyeTimeout bounds
-	// each step after that. With the broker, whose end takes 2 s at most, a stop takes 10 s at most.
+	// each step after that. With the broker, whose end takes 2 s at most, a stop takes 10 s at most after its delay.
 	handTime       = 4 * time.Second
 	goodbyeTimeout = time.Second
 )

@@ -35,6 +35,8 @@ type Config struct {
 	KeyRate     float64  `name:"key-rate" env:"ORKESTRO_KEY_RATE" default:"0" help:"Requests a second of one API key; 0: no limit."`
 	KeyBurst    int      `name:"key-burst" env:"ORKESTRO_KEY_BURST" default:"200" help:"Requests of one API key at once."`
 
+	StopDelay time.Duration `name:"stop-delay" env:"ORKESTRO_STOP_DELAY" default:"0s" help:"After SIGTERM: how long requests are still taken, with /readyz at 503, so that load balancers notice first; 0s to 5m. In Kubernetes 5s."`
+
 	EmptyTimeout time.Duration `name:"empty-timeout" env:"ORKESTRO_EMPTY_TIMEOUT" default:"5m" help:"How long a session stays when nobody is in it and its maker named no time."`
 	MailboxIdle  time.Duration `name:"mailbox-idle" env:"ORKESTRO_MAILBOX_IDLE" default:"30s" help:"How long the queue of a user stays open here after its last poll."`
 	MaxMailboxes int           `name:"max-mailboxes" env:"ORKESTRO_MAX_MAILBOXES" default:"10000" help:"Users whose queues are open here at once."`
@@ -46,6 +48,9 @@ type Config struct {
 	Trace tracing.Config   `embed:""`
 	Build buildinfo.Config `embed:""`
 }
+
+// maxStopDelay is chosen: no load balancer asks less often.
+const maxStopDelay = 5 * time.Minute
 
 // Validate says which setting is wrong.
 func (c Config) Validate() error {
@@ -69,6 +74,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := membership.ParseKey(c.MembershipKey); c.MembershipKey != "" && err != nil {
 		return fmt.Errorf("--membership-key (ORKESTRO_MEMBERSHIP_KEY): %w", err)
+	}
+	if c.StopDelay < 0 || c.StopDelay > maxStopDelay {
+		return fmt.Errorf("--stop-delay (ORKESTRO_STOP_DELAY): 0s to %s is needed, not %s", maxStopDelay, c.StopDelay)
 	}
 	return c.ICE.Validate()
 }

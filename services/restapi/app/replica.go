@@ -42,6 +42,7 @@ type replica struct {
 	broker    broker.Broker
 	handler   http.Handler
 	log       *slog.Logger
+	stopDelay time.Duration
 	stopping  atomic.Bool
 }
 
@@ -60,7 +61,9 @@ func newReplica(
 	health.WatchDependencies(registry,
 		health.Check{Name: "broker", Check: func(context.Context) error { return messages.Ready() }},
 		health.Check{Name: "database", Check: database.Ping})
-	r := &replica{id: cfg.ID, version: cfg.Build.Version(), store: database, broker: messages, log: log}
+	r := &replica{
+		id: cfg.ID, version: cfg.Build.Version(), store: database, broker: messages, log: log, stopDelay: cfg.StopDelay,
+	}
 	r.mailboxes = mailbox.NewPool(messages,
 		mailbox.Config{Replica: cfg.ID, Max: cfg.MaxMailboxes, Idle: cfg.MailboxIdle},
 		mailbox.NewCursors([]byte(cfg.TokenSecret)), mailbox.NewMetrics(registry), log)
@@ -112,6 +115,7 @@ func (r *replica) run(ctx context.Context, door *entrance) error {
 	var failed error
 	select {
 	case <-ctx.Done():
+		failed = r.linger(ctx, door)
 	case failed = <-door.failed:
 	}
 	failed = errors.Join(failed, r.stop(ctx, door))
@@ -121,9 +125,23 @@ func (r *replica) run(ctx context.Context, door *entrance) error {
 	return failed
 }
 
+// linger takes requests for a while after the replica has ceased to be ready, until load balancers have noticed. It
+// returns the error that serving ended with meanwhile.
+func (r *replica) linger(ctx context.Context, door *entrance) error {
+	r.log.InfoContext(ctx, "stopping", "delay", r.stopDelay.String())
+	r.stopping.Store(true)
+	timer := time.NewTimer(r.stopDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case err := <-door.failed:
+		return err
+	}
+}
+
 // stop ends the requests in hand and gives the mailboxes back.
 func (r *replica) stop(ctx context.Context, door *entrance) error {
-	r.log.InfoContext(ctx, "stopping")
 	r.stopping.Store(true)
 	var telling sync.WaitGroup
 	telling.Go(func() { r.sayStopping(ctx) })
