@@ -106,9 +106,9 @@ type verifyAudit struct {
 
 // Help is printed by --help.
 func (*verifyAudit) Help() string {
-	return `Every entry holds the hash of the one before it. The head that is printed stands for all entries up to it: keep it
-where nobody can reach it who can reach the database, and give it next time. Without it, the last entries may have
-been cut off, or all of them written anew. Wrappers log it every hour, too.
+	return `Every entry holds the hash of the one before it. The head that is printed stands for all entries up to it:
+keep it where nobody can reach it who can reach the database, and give it next time. Without it, the last entries may
+have been cut off, or all of them written anew. The Wrapper that leads logs it every hour, too.
 
 Exit status: 0 the chain holds, 1 it does not, 2 it cannot be read.`
 }
@@ -152,7 +152,7 @@ func (c *verifyAudit) Run(ctx context.Context, t terminal) error {
 
 func (c *verifyAudit) show(w io.Writer, found verification) error {
 	if c.JSON {
-		return c.output.print(w, found, nil)
+		return c.print(w, found, nil)
 	}
 	if len(found.Findings) > 0 {
 		rows := [][]string{{"FINDING", "SEQ", "ENTRY", "DETAIL"}}

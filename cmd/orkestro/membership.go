@@ -23,8 +23,8 @@ type membershipCommand struct {
 
 // Help is printed by --help.
 func (*membershipCommand) Help() string {
-	return `A fleet whose REST replicas and Wrappers are given a public key (--membership-key, ORKESTRO_MEMBERSHIP_KEY) gives
-sessions only to media servers that present a token which the key leads to (--membership-file,
+	return `A fleet whose REST replicas and Wrappers are given a public key (--membership-key, ORKESTRO_MEMBERSHIP_KEY)
+gives sessions only to media servers that present a token which the key leads to (--membership-file,
 ORKESTRO_MEMBERSHIP_FILE). keygen, sign and verify need no fleet: keep the private key off it.`
 }
 

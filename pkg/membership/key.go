@@ -53,7 +53,7 @@ func NewKey() (ed25519.PrivateKey, error) {
 // Types of PEM blocks (RFC 7468 section 10 for the first).
 const (
 	blockPrivateKey = "PRIVATE KEY"
-	blockToken      = "ORKESTRO MEMBERSHIP TOKEN"
+	blockToken      = "ORKESTRO MEMBERSHIP TOKEN" //nolint:gosec // a name, and no secret
 )
 
 var errNoKey = errors.New("membership: there is no Ed25519 key in PKCS #8 PEM")

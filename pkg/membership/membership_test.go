@@ -14,11 +14,11 @@ import (
 
 var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-func newKey(t testing.TB) ed25519.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) ed25519.PrivateKey {
+	tb.Helper()
 	key, err := membership.NewKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
@@ -36,37 +36,37 @@ func token(id string) membership.Token {
 }
 
 // issue is the credential of a token, through the file that it travels in.
-func issue(t testing.TB, key ed25519.PrivateKey, tok membership.Token) membership.Credential {
-	t.Helper()
+func issue(tb testing.TB, key ed25519.PrivateKey, tok membership.Token) membership.Credential {
+	tb.Helper()
 	issued, err := membership.Issue(key, tok)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	file, err := issued.Encode()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	read, err := membership.ParseCredential(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return read
 }
 
-func follow(t testing.TB, key ed25519.PrivateKey, documents ...string) *membership.Verifier {
-	t.Helper()
+func follow(tb testing.TB, key ed25519.PrivateKey, documents ...string) *membership.Verifier {
+	tb.Helper()
 	v := membership.NewVerifier(membership.KeyOf(key))
 	if err := v.Follow(documents); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
-func sign(t testing.TB, m membership.Manifest, keys ...ed25519.PrivateKey) string {
-	t.Helper()
+func sign(tb testing.TB, m membership.Manifest, keys ...ed25519.PrivateKey) string {
+	tb.Helper()
 	document, err := m.Sign(keys...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return document
 }
@@ -170,8 +170,11 @@ func TestRotation(t *testing.T) {
 			at     time.Time
 			want   string
 		}{
-			{old, now, ""}, {old, now.Add(time.Hour), membership.RefusedGeneration},
-			{fresh, now, ""}, {fresh, now.Add(time.Hour), ""}, {forged, now, membership.RefusedForged},
+			{old, now, ""},
+			{old, now.Add(time.Hour), membership.RefusedGeneration},
+			{fresh, now, ""},
+			{fresh, now.Add(time.Hour), ""},
+			{forged, now, membership.RefusedForged},
 		} {
 			if got := v.Admit(c.server, c.at); got.Refused != c.want {
 				t.Errorf("%s: %q, want %q", name, got.Refused, c.want)
@@ -247,8 +250,8 @@ func TestDocuments_AreOfOneKind(t *testing.T) {
 }
 
 // reseal signs a payload as a token.
-func reseal(t testing.TB, key ed25519.PrivateKey, payload string) string {
-	t.Helper()
+func reseal(tb testing.TB, key ed25519.PrivateKey, payload string) string {
+	tb.Helper()
 	signature := ed25519.Sign(key, []byte("orkestro-membership-token-1\n"+payload))
 	return base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + base64.RawURLEncoding.EncodeToString(signature)
 }

@@ -32,7 +32,7 @@ const (
 // What a signature is for; it is part of what is signed, so that none can be taken for another.
 const (
 	purposeManifest = "orkestro-membership-manifest-1"
-	purposeToken    = "orkestro-membership-token-1"
+	purposeToken    = "orkestro-membership-token-1" //nolint:gosec // a name, and no secret
 	purposeProof    = "orkestro-membership-proof-1"
 )
 

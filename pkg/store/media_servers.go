@@ -58,8 +58,8 @@ func (m *MediaServers) Heartbeat(
 		bson.D{{Key: "$set", Value: bson.D{{Key: "load", Value: load}, {Key: "heartbeatAt", Value: at}}}})
 }
 
-// SetMembership replaces what instance presents. Errors: [ErrGuard] when another instance has taken the id, or the token
-// is this one already.
+// SetMembership replaces what instance presents. Errors: [ErrGuard] when another instance has taken the id, or the
+// token is this one already.
 func (m *MediaServers) SetMembership(
 	ctx context.Context, id control.MediaServerID, instance control.InstanceID, membership control.Membership,
 ) error {

@@ -52,8 +52,6 @@ func (m *members) follow(ctx context.Context, now time.Time) error {
 }
 
 // ServerMembership is whether a media server is a member of the fleet.
-//
-//nolint:lll // one field, one line
 type ServerMembership struct {
 	State     string        `json:"state" enum:"admitted,refused"`
 	Reason    string        `json:"reason,omitempty" doc:"Why it is refused."`

@@ -102,8 +102,8 @@ func (k *Keeper) follow(ctx context.Context) error {
 	return nil
 }
 
-// tell tells of each server that is refused, once for each of its lives and reasons. Every Wrapper does; it is one entry
-// of the audit.
+// tell tells of each server that is refused, once for each of its lives and reasons. Every Wrapper does; it is one
+// entry of the audit.
 func (k *Keeper) tell(ctx context.Context) error {
 	if _, known := k.verifier.Manifest(); !known {
 		return nil // that says nothing about servers
