@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +32,9 @@ func TestStop_TakesRequestsUntilLoadBalancersHaveNoticed(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Fatal(err)
 	}
-	if _, err := http.Get(f.replicas[0].url + "/healthz"); err == nil {
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(f.replicas[0].url, "http://"))
+	if err == nil {
+		_ = connection.Close()
 		t.Error("it still listens")
 	}
 }
