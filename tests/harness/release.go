@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrNoCommit: the history that is there does not reach back to a commit, as in a shallow clone.
+// ErrNoCommit says that the history that is there does not reach back to a commit, as in a shallow clone.
 var ErrNoCommit = errors.New("harness: this clone does not have the commit")
 
 // BuildCommit builds the services as they were at an earlier commit of this repository, and gives the directory of the

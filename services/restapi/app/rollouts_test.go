@@ -50,8 +50,14 @@ func TestRollouts_StartedSteeredAndListed(t *testing.T) {
 		status int
 		state  string
 	}{
-		{"resume", 200, "running"}, {"pause", 200, "paused"}, {"pause", 200, "paused"}, {"resume", 200, "running"},
-		{"abort", 200, "aborted"}, {"abort", 200, "aborted"}, {"pause", 409, ""}, {"resume", 409, ""},
+		{"resume", 200, "running"},
+		{"pause", 200, "paused"},
+		{"pause", 200, "paused"},
+		{"resume", 200, "running"},
+		{"abort", 200, "aborted"},
+		{"abort", 200, "aborted"},
+		{"pause", 409, ""},
+		{"resume", 409, ""},
 	}
 	for _, step := range steps {
 		a := f.call(apiKey, "POST", rolloutsPath+"/"+r.ID+"/"+step.path, nil)
