@@ -32,8 +32,8 @@ func newCounts(registry prometheus.Registerer) counts {
 	return counts{sent: spans.WithLabelValues("sent"), lost: spans.WithLabelValues("lost")}
 }
 
-// export hands spans over. What the collector does not take is counted and forgotten, with two lines in the log for each
-// time that it is away: by itself the SDK writes one for each batch, past the logger of the process.
+// export hands spans over. What the collector does not take is counted and forgotten, with two lines in the log each
+// time that it is away: by itself the SDK writes one a batch, past the logger of the process.
 type export struct {
 	trace.SpanExporter
 	counts counts

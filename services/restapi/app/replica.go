@@ -75,7 +75,8 @@ func newReplica(
 		UserLimit: ratelimit.New(cfg.UserRate, cfg.UserBurst, time.Now),
 		KeyLimit:  ratelimit.New(cfg.KeyRate, cfg.KeyBurst, time.Now),
 		Keys:      idempotency.New(database.Idempotency, time.Now, log),
-		Registry:  registry, Tracer: seen.tracer, Checks: r.checks(messages), Settings: settings(cfg), Log: log, Now: time.Now,
+		Registry:  registry, Tracer: seen.tracer, Checks: r.checks(messages), Settings: settings(cfg), Log: log,
+		Now:         time.Now,
 		CORSOrigins: cfg.CORSOrigins,
 	})
 	return r, nil

@@ -43,7 +43,8 @@ func TestKeeper_ExportsWhoIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers := []control.MediaServer{
-		{ID: "a", Instance: "1", Status: control.StatusUp}, {ID: "b", Instance: "2", Status: control.StatusSuspect},
+		{ID: "a", Instance: "1", Status: control.StatusUp},
+		{ID: "b", Instance: "2", Status: control.StatusSuspect},
 		{ID: "c", Instance: "3", Status: control.StatusDown},
 	}
 	keeper := admission.New(admission.Deps{
