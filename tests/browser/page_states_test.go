@@ -261,6 +261,7 @@ func (o operator) charts() {
 	v.until("half a minute without a look", `const start = Date.now(); while (Date.now() < start + 3e4) await new Promise(requestAnimationFrame); return '';`)
 	s.set("/v1/admin/servers", load)
 	v.until("a line with a gap", line+`return line.split('M').length >= 3 && line.split('L').length > 50 ? '' : 'it is ' + line;`)
-	v.do("point at it", chromedp.MouseClickXY(420, 240))
 	v.screenshot("page-charts")
+	v.do("point at one", chromedp.MouseClickXY(420, 300))
+	v.reads(".chart .value", ":") // the time of what is pointed at
 }

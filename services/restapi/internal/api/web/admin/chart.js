@@ -1,7 +1,8 @@
 // Small charts over the last minutes, of what was seen since the page is open. Those of one figure share one scale, so
 // that servers can be compared by looking.
 
-const shownTime = 5 * 60e3; // ms
+const leastTime = 60e3; // ms
+const mostTime = 5 * 60e3; // ms
 const longestGap = 15e3; // ms; the line of what was not looked at for longer is interrupted
 const chartWidth = 300,
   chartHeight = 52;
@@ -12,7 +13,7 @@ class History {
 
   add(sample) {
     this.samples.push(sample);
-    while (this.samples[0].at < sample.at - shownTime - longestGap) this.samples.shift();
+    while (this.samples[0].at < sample.at - mostTime - longestGap) this.samples.shift();
   }
 
   most(pick) {
@@ -26,11 +27,11 @@ const scaleFor = (most, unit) => {
   return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((end) => end >= most);
 };
 
-// linePath is the path of a line; area closes it down to 0.
-const linePath = (samples, pick, now, scale, area) => {
+// linePath is the path of a line over the last ms of time until now; area closes it down to 0.
+const linePath = (samples, pick, { now, time, scale }, area) => {
   let path = "",
     last = -Infinity;
-  const x = (at) => (chartWidth * (1 - (now - at) / shownTime)).toFixed(1);
+  const x = (at) => (chartWidth * (1 - (now - at) / time)).toFixed(1);
   const y = (value) => (chartHeight - 1 - (chartHeight - 3) * Math.min(value / scale, 1)).toFixed(1);
   const close = () => (path && area ? `L${x(last)} ${chartHeight}Z` : "");
   for (const sample of samples) {
@@ -76,16 +77,17 @@ const chart = ({ label, lines, text, names = [] }) => {
     picture,
   );
   let pointed = null,
-    drawn = { samples: [], now: 0, scale: 1 };
+    samples = [],
+    frame = { now: 0, time: mostTime, scale: 1 };
 
   const read = (sample) => text(...lines.map((pick) => pick(sample)));
   const tell = () => {
-    const { samples, now } = drawn;
+    const { now, time } = frame;
     const near = (at) => samples.reduce((best, s) => (Math.abs(s.at - at) < Math.abs(best.at - at) ? s : best));
-    const at = pointed === null ? null : now - shownTime * (1 - pointed);
+    const at = pointed === null ? null : now - time * (1 - pointed);
     const sample = samples.length === 0 ? null : at === null ? samples.at(-1) : near(at);
     put(value, sample ? (at === null ? "" : `${clock(sample.at - api.skew)}  `) + read(sample) : "–");
-    const x = sample && chartWidth * (1 - (now - sample.at) / shownTime);
+    const x = sample && chartWidth * (1 - (now - sample.at) / time);
     mark.setAttribute("d", at === null || !sample ? "" : `M${x.toFixed(1)} 0V${chartHeight}`);
   };
   picture.addEventListener("pointermove", (event) => {
@@ -100,18 +102,18 @@ const chart = ({ label, lines, text, names = [] }) => {
 
   return {
     root,
-    draw(samples, now, scale) {
-      drawn = { samples, now, scale };
-      area.setAttribute("d", linePath(samples, lines[0], now, scale, true));
-      paths.forEach((path, i) => path.setAttribute("d", linePath(samples, lines[i], now, scale, false)));
-      put(most, `0–${text(scale).replace(/\.0+(?=\D)/, "")}`);
+    // draw shows what was seen; a frame is {now, time, scale}: until when, over how many ms, and up to which figure.
+    draw(seen, within) {
+      samples = seen;
+      frame = within;
+      area.setAttribute("d", linePath(samples, lines[0], frame, true));
+      paths.forEach((path, i) => path.setAttribute("d", linePath(samples, lines[i], frame, false)));
+      put(most, `0–${text(frame.scale).replace(/\.0+(?=\D)/, "")}`);
       tell();
       const last = samples.at(-1),
         peak = Math.max(...lines.flatMap((pick) => samples.map(pick)));
-      picture.setAttribute(
-        "aria-label",
-        label + (last ? `: ${read(last)}; at most ${text(peak)} in the last 5 minutes` : ": nothing known yet"),
-      );
+      const words = last ? `${read(last)}; at most ${text(peak)} in the last minutes` : "nothing known yet";
+      picture.setAttribute("aria-label", `${label}: ${words}`);
     },
   };
 };

@@ -208,7 +208,7 @@ const serverRow = (first) => {
       tell(server);
       strip.update(server);
       const { samples } = servers.histories.get(id);
-      figures.forEach((figure, i) => charts[i].draw(samples, servers.at, servers.scales[figure.id]));
+      figures.forEach((figure, i) => charts[i].draw(samples, servers.frames[figure.id]));
     },
   };
 };
@@ -219,8 +219,9 @@ const servers = {
   always: true, // the charts go on while another view is shown
   known: [],
   histories: new Map(),
-  scales: {},
-  at: 0,
+  frames: {}, // of the charts, by figure
+  first: 0, // when the first look was
+  at: 0, // and the last
   most: shownServers,
 
   build(root) {
@@ -246,6 +247,7 @@ const servers = {
   async look() {
     this.known = await api.all("/v1/admin/servers", 1000);
     this.at = api.now();
+    this.first ||= this.at;
     const there = new Set(this.known.map((s) => s.id));
     for (const id of this.histories.keys()) if (!there.has(id)) this.histories.delete(id);
     for (const s of this.known) {
@@ -261,12 +263,16 @@ const servers = {
     const found = this.known.filter(
       (s) => chosen(s) && `${s.id} ${s.version} ${s.region}`.toLowerCase().includes(text),
     );
+    const time = Math.min(mostTime, Math.max(leastTime, this.at - this.first));
     for (const { id, lines, unit } of figures) {
       const most = Math.max(0, ...lines.flatMap((pick) => found.map((s) => this.histories.get(s.id).most(pick))));
-      this.scales[id] = scaleFor(most, unit);
+      this.frames[id] = { now: this.at, time, scale: scaleFor(most, unit) };
     }
     this.fill(found.slice(0, this.most));
-    put(this.said, `${found.length} of ${count(this.known.length, "server")} · the last 5 minutes, one scale for all`);
+    put(
+      this.said,
+      `${found.length} of ${count(this.known.length, "server")} · the last ${seconds(time / 1000)}, one scale for all`,
+    );
     this.none.hidden = found.length > 0;
     put(this.none, this.known.length ? "No server is like that." : "No media server has registered yet.");
     this.more.hidden = found.length <= this.most;
