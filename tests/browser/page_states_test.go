@@ -262,6 +262,6 @@ func (o operator) charts() {
 	s.set("/v1/admin/servers", load)
 	v.until("a line with a gap", line+`return line.split('M').length >= 3 && line.split('L').length > 50 ? '' : 'it is ' + line;`)
 	v.screenshot("page-charts")
-	v.do("point at one", chromedp.MouseClickXY(420, 300))
+	v.do("point at one", chromedp.MouseEvent(chromedp.MouseMoved, 420, 300))
 	v.reads(".chart .value", ":") // the time of what is pointed at
 }
