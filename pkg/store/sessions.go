@@ -69,10 +69,12 @@ func (s *Sessions) MarkClosing(ctx context.Context, id control.SessionID, reason
 		bson.M{"$set": bson.M{"state": control.SessionClosing, "closeReason": reason}})
 }
 
-// MarkClosed ends a session that is closing. It is forgotten at expireAt.
+// MarkClosed ends a session that is closing, and what was left of a move of it. It is forgotten at expireAt.
 func (s *Sessions) MarkClosed(ctx context.Context, id control.SessionID, now, expireAt time.Time) error {
 	return s.update(ctx, "close", id, bson.M{"state": control.SessionClosing},
-		bson.M{"$set": bson.M{"state": control.SessionClosed, "closedAt": now, "expireAt": expireAt}})
+		bson.M{"$set": bson.M{
+			"state": control.SessionClosed, "closedAt": now, "expireAt": expireAt, "relocation": nil,
+		}})
 }
 
 // MarkCleared says that nothing is left of a closed session on the broker.

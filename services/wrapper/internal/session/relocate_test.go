@@ -224,8 +224,8 @@ func TestRelocate_WhatEndsMeanwhileEndsInBothPipelines(t *testing.T) {
 				}
 			}
 			if name == "close" {
-				if pipelines, _ := w.on(from); pipelines != 0 {
-					t.Error("the pipeline that it was moved from is left")
+				if pipelines, _ := w.on(from); pipelines != 0 || w.session().Relocation != nil {
+					t.Errorf("%d pipelines are left where it was, and %+v", pipelines, w.session().Relocation)
 				}
 				return
 			}
