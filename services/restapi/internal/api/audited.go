@@ -17,6 +17,9 @@ const auditTimeout = 2 * time.Second
 // the operation, which it returns. A call that had its effect and cannot be entered fails as unavailable: its caller
 // makes it again, and it is entered then. A repeated call that ends the same way is one entry.
 func (c *core) audited(ctx context.Context, action, object, reason string, err error) error {
+	if a := callOf(ctx).attempt; a != nil {
+		a.entered.Store(true)
+	}
 	result := resultOfCall(err)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()

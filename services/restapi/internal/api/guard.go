@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/services/restapi/internal/auth"
@@ -19,6 +20,7 @@ type call struct {
 	id          string // of the request that the operation publishes
 	principal   auth.Principal
 	traceParent string
+	attempt     *attempt // nil for what changes nothing in the fleet
 }
 
 type callKey struct{}
@@ -37,6 +39,12 @@ func (c *core) guard(op *huma.Operation, next http.Handler) http.Handler {
 	who, _ := op.Metadata[metadataAccess].(access)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		principal, err := c.authenticate(r, who)
+		found := call{principal: principal, traceParent: traceParent(r)}
+		if err == nil && operates(op) {
+			found.attempt = &attempt{by: principal, answer: middleware.NewWrapResponseWriter(w, r.ProtoMajor)}
+			w = found.attempt.answer
+			defer c.enterRefusal(r, found.attempt)
+		}
 		if err == nil {
 			err = c.limit(principal)
 		}
@@ -54,7 +62,7 @@ func (c *core) guard(op *huma.Operation, next http.Handler) http.Handler {
 		r, cancel := patient(r, op)
 		defer cancel()
 		//nolint:contextcheck // the request carries it
-		c.once(w, r, body, call{principal: principal, traceParent: traceParent(r)}, next)
+		c.once(w, r, body, found, next)
 	})
 }
 
