@@ -31,6 +31,9 @@ import (
 // heartbeatPeriod is how often the Wrapper says that it is there.
 const heartbeatPeriod = 2 * time.Second
 
+// sayTimeout bounds saying that it stops.
+const sayTimeout = time.Second
+
 // wrapper is the parts of one Wrapper.
 type wrapper struct {
 	cfg    Config
@@ -174,6 +177,9 @@ func (w *wrapper) stop(
 ) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
+	var telling sync.WaitGroup
+	telling.Go(func() { w.sayStopping(ctx) })
+	defer telling.Wait()
 	err := errors.Join(queues.Close(ctx), wait(ctx, "tasks", tasks))
 	stopLoops()
 	err = errors.Join(err, wait(ctx, "loops", loops))
@@ -181,6 +187,15 @@ func (w *wrapper) stop(
 		w.log.Warn("the record of this replica stays until somebody removes it", slog.Any(logging.KeyError, err))
 	}
 	return err
+}
+
+// sayStopping puts into the record of this Wrapper that it stops.
+func (w *wrapper) sayStopping(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
+	defer cancel()
+	if err := w.store.Wrappers.SetState(ctx, w.cfg.ID, control.ReplicaStopping); err != nil {
+		w.log.Debug("a record could not be written", slog.Any(logging.KeyError, err))
+	}
 }
 
 // wait waits for a group until ctx ends.
