@@ -204,24 +204,28 @@ func movingCall(t *testing.T, ready func(*harness.User) error) (session string, 
 	for _, u := range users {
 		u.Mark()
 	}
-	mover, err := fleet.OpenMover(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := mover.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if _, err := mover.Move(t.Context(), session); err != nil {
-		t.Fatal(err)
-	}
+	move(t, session)
 	for _, u := range users {
 		if ready != nil {
 			testkit.Eventually(t, func() error { return ready(u) })
 		}
 	}
 	return session, users
+}
+
+// move asks for the move of a session to the other media server.
+func move(t *testing.T, session string) {
+	t.Helper()
+	mover, err := fleet.OpenMover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mover.Move(t.Context(), session); err != nil {
+		t.Error(err)
+	}
+	if err := mover.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // expectMoved waits until a session has another pipeline than its first, and nothing is left of a move.
@@ -245,4 +249,31 @@ func expectMoved(t *testing.T, session string) {
 		}
 		return nil
 	})
+}
+
+// TestRelocate_EncodersAndPlayersDialAgain: a client of WHIP or WHEP cannot be told to move. Nobody waits for it: its
+// connection is closed, it dials again, and is where the session is.
+func TestRelocate_EncodersAndPlayersDialAgain(t *testing.T) {
+	session := fleet.NewSession(t)
+	ann := joinSilently(t, session, "ann")
+	encoder, player := ingest(t, session, "?user=obs"), watch(t, session, "")
+	expectFrom(t, ann, "obs")
+	expectView(t, player)
+	move(t, session)
+	expectMoved(t, session)
+	for _, m := range []*harness.MediaSession{encoder, player} {
+		testkit.Eventually(t, func() error {
+			if m.Connected() == nil {
+				return errors.New("it is still connected to where the session was")
+			}
+			return nil
+		})
+	}
+	ingest(t, session, "?user=obs")
+	expectFrom(t, ann, "obs")
+	expectView(t, watch(t, session, ""))
+	if has(ann, "user-left", nil) {
+		t.Error("ann was told that the encoder's user left")
+	}
+	expectNoFailures(t, ann)
 }
