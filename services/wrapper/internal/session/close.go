@@ -92,7 +92,7 @@ func (s *lifecycle) markClosed(ctx context.Context, sess *control.Session) error
 		return nil // somebody else finished it
 	}
 	if err == nil {
-		s.log.Info("session closed", slog.String(logging.KeySession, string(sess.ID)),
+		s.log.InfoContext(ctx, "session closed", slog.String(logging.KeySession, string(sess.ID)),
 			slog.String("reason", sess.CloseReason))
 	}
 	return err

@@ -59,7 +59,7 @@ func (s *lifecycle) create(ctx context.Context, r Request, b message.CreateSessi
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("session created",
+	s.log.InfoContext(ctx, "session created",
 		slog.String(logging.KeySession, string(b.ID)), slog.String(logging.KeyRequest, r.ID))
 	return created, s.auditCreated(ctx, r, b)
 }

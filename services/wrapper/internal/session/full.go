@@ -35,7 +35,7 @@ func (s *connections) QueueFull(ctx context.Context, r Request, _ struct{}) erro
 
 // lostBy marks users whose queues were full.
 func (s *teller) lostBy(ctx context.Context, r Request, users ...control.UserID) error {
-	s.log.Warn("user queues are full, a message to them was dropped; they get a sync when they read again",
+	s.log.WarnContext(ctx, "user queues are full, a message to them was dropped; they get a sync when they read again",
 		slog.String(logging.KeySession, string(r.Session)), slog.Any("users", users))
 	return s.store.Presence.MarkBehind(ctx, r.Session, users)
 }

@@ -110,7 +110,7 @@ func (s *users) enter(ctx context.Context, r Request, sess *control.Session, b m
 		err = s.store.Sessions.Rejoin(ctx, sess.ID, b.Replaces, user, !b.KeepProfile)
 	}
 	if err == nil {
-		s.log.Info("user joined", slog.String(logging.KeySession, string(sess.ID)),
+		s.log.InfoContext(ctx, "user joined", slog.String(logging.KeySession, string(sess.ID)),
 			slog.String(logging.KeyUser, string(b.User)), slog.Bool("rejoin", b.Replaces != ""))
 	}
 	return err
@@ -203,7 +203,8 @@ func (s *users) beginSubscribing(ctx context.Context, r Request, sess *control.S
 	if ctx.Err() != nil {
 		return err
 	}
-	s.log.Warn("subscribe endpoint not made yet, trying again", slog.String(logging.KeySession, string(sess.ID)),
+	s.log.WarnContext(ctx, "subscribe endpoint not made yet, trying again",
+		slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.Any(logging.KeyError, err))
 	// Its id sorts like that of the join: requests to offer or to stop that come after this one have the last word.
 	return s.toSession(ctx, r, r.ID+"."+message.TypeRequestOffer, message.TypeRequestOffer,

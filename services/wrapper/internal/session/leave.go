@@ -122,7 +122,7 @@ func (s *users) forgetUser(ctx context.Context, sess *control.Session, user cont
 	if err != nil {
 		return err
 	}
-	s.log.Info("user left", slog.String(logging.KeySession, string(sess.ID)),
+	s.log.InfoContext(ctx, "user left", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.String("reason", user.Leaving))
 	return s.markEmpty(ctx, sess.ID)
 }

@@ -69,7 +69,7 @@ func (s *pipelines) placed(
 	}
 	if err == nil {
 		s.metrics.placements.WithLabelValues("ok").Inc()
-		s.log.Info("pipeline placed", slog.String(logging.KeySession, string(sess.ID)),
+		s.log.InfoContext(ctx, "pipeline placed", slog.String(logging.KeySession, string(sess.ID)),
 			slog.String(logging.KeyServer, string(ref.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch+1))
 	}
 	now, readErr := s.active(ctx, r)
@@ -141,7 +141,7 @@ func (s *pipelines) tryServers(
 		if ctx.Err() != nil {
 			return control.PipelineRef{}, err
 		}
-		s.log.Warn("media server cannot take a pipeline, trying another",
+		s.log.WarnContext(ctx, "media server cannot take a pipeline, trying another",
 			slog.String(logging.KeyServer, string(server.ID)), slog.Any(logging.KeyError, err))
 		request.Exclude, last = append(request.Exclude, server.ID), err
 	}
@@ -179,7 +179,7 @@ func (s *pipelines) createPipeline(
 func (s *pipelines) unreserve(ctx context.Context, ref control.PipelineRef) {
 	err := s.store.MediaServers.Unreserve(ctx, ref.Server, ref.Instance)
 	if err != nil && !errors.Is(err, store.ErrGuard) {
-		s.log.Warn("reservation not given back",
+		s.log.WarnContext(ctx, "reservation not given back",
 			slog.String(logging.KeyServer, string(ref.Server)), slog.Any(logging.KeyError, err))
 	}
 }
@@ -229,7 +229,7 @@ func (s *pipelines) release(ctx context.Context, server control.MediaServerID, i
 		err = media.Release(ctx, id)
 	}
 	if err != nil && !errors.Is(err, ErrObjectGone) {
-		s.log.Warn("media object not released",
+		s.log.WarnContext(ctx, "media object not released",
 			slog.String(logging.KeyServer, string(server)), slog.Any(logging.KeyError, err))
 	}
 }

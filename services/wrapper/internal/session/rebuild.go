@@ -42,7 +42,7 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 	if err := s.audit(ctx, r, "", "session.rebuild", "session:"+string(sess.ID), b.Reason); err != nil {
 		return err
 	}
-	s.log.Info("session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
+	s.log.InfoContext(ctx, "session rebuilt", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.Int64(logging.KeyEpoch, sess.Epoch))
 	return s.reconnect(ctx, r, sess, b.Reason)
 }

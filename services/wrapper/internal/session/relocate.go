@@ -78,7 +78,7 @@ func (s *lifecycle) beginRelocation(
 	ref, err := s.place(ctx, sess, sess.Pipeline.Server)
 	if err != nil {
 		s.metrics.relocations.WithLabelValues(string(control.CodeOf(err))).Inc()
-		s.log.Debug("no media server takes a session that is to be moved",
+		s.log.DebugContext(ctx, "no media server takes a session that is to be moved",
 			slog.String(logging.KeySession, string(sess.ID)), slog.Any(logging.KeyError, err))
 		return nil, nil //nolint:nilnil // it goes on where it is, and is asked again
 	}
@@ -115,7 +115,7 @@ func (s *lifecycle) endRelocation(ctx context.Context, r Request, sess *control.
 		return err
 	}
 	s.metrics.relocated(now.Sub(move.Since), slices.ContainsFunc(late, canBeTold))
-	s.log.Info("session relocated", slog.String(logging.KeySession, string(sess.ID)),
+	s.log.InfoContext(ctx, "session relocated", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyServer, string(sess.Pipeline.Server)), slog.String("from", string(move.From.Server)),
 		slog.Int64(logging.KeyEpoch, sess.Epoch), slog.Int("late", len(late)))
 	return nil

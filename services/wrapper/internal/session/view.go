@@ -150,7 +150,7 @@ func (s *viewing) endView(
 	if err := s.store.Negotiations.RemoveView(ctx, sess.ID, viewer); err != nil {
 		return err
 	}
-	s.log.Info("viewer left", slog.String(logging.KeySession, string(sess.ID)),
+	s.log.InfoContext(ctx, "viewer left", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(viewer)))
 	return nil
 }
