@@ -10,7 +10,7 @@ LDFLAGS := -X github.com/orkestro/orkestro/pkg/buildinfo.version=$(VERSION)
 FUZZTIME ?= 20s
 BENCHMARKS := ./pkg/broker/... ./pkg/embeddedmongo/... ./pkg/jsonrpc/... ./services/...
 
-.PHONY: help dev test test-short test-js build lint fmt bench bench-media chaos fuzz deps clean
+.PHONY: help dev up down test test-short test-js build lint fmt bench bench-media chaos fuzz deps clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,12 @@ help: ## Show the targets
 dev: ## Run the whole fleet in one process: demo page, API and operator's page on http://127.0.0.1:8080
 	@go build -o bin/orkestro ./cmd/orkestro
 	@exec bin/orkestro dev
+
+up: ## Run a fleet with docker compose (deploy/compose), and wait until it is ready
+	@deploy/compose/up
+
+down: ## End that fleet; its data stays
+	@docker compose --project-directory deploy/compose --profile '*' down --timeout 30
 
 test: deps test-js ## Run every test with the race detector, real RabbitMQ and a real browser included
 	go test -race -shuffle=on -timeout=15m ./...

@@ -18,7 +18,7 @@ func TestFleet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole fleet")
 	}
-	if _, err := exec.LookPath("haproxy"); err != nil {
+	if _, err := exec.LookPath(haproxy); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}

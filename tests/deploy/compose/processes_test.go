@@ -24,6 +24,9 @@ import (
 	"github.com/orkestro/orkestro/pkg/testkit/rabbit"
 )
 
+// haproxy is where Debian has it, which is not on everybody's path.
+const haproxy = "/usr/sbin/haproxy"
+
 // stopTime is longer than any of the services here takes to end, with no calls to wait for.
 const stopTime = 30 * time.Second
 
@@ -109,7 +112,7 @@ func (m *machine) start(t *testing.T, service string) {
 	s := m.project.Services[service]
 	line := slices.Concat([]string(s.Entrypoint), []string(s.Command))
 	if service == "proxy" { // as the image's own command
-		line = []string{"haproxy", "-W", "-db", "-f", filepath.Join(folder, "haproxy.cfg")}
+		line = []string{haproxy, "-W", "-db", "-f", filepath.Join(folder, "haproxy.cfg")}
 	}
 	program := line[0]
 	if ours(s) {
