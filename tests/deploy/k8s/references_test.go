@@ -51,6 +51,10 @@ func checkReferences(m manifests) (findings []string) {
 			findings = append(findings, checkEnvironment(m, w.name, c)...)
 		}
 	}
+	asked := environment(m, *containerOf(&m, "wrapper"), "wrapper-0")["ORKESTRO_MEMBERSHIP_KEY"] != ""
+	if asked && environment(m, *containerOf(&m, "mediaserver"), "mediaserver-0")["ORKESTRO_MEMBERSHIP_FILE"] == "" {
+		findings = append(findings, "wrapper: it asks media servers for tokens, which they have not")
+	}
 	for _, ingress := range all[*networking.Ingress](m) {
 		for _, tls := range ingress.Spec.TLS {
 			if secretKeys(m, tls.SecretName) == nil {
@@ -135,6 +139,9 @@ var referencesSpoils = []spoil{
 	{"volume", "dev", "there is no volume", func(m *manifests) { podsOf(m, "mongodb").Spec.Volumes = nil }},
 	{"Secret of a volume", "loadbalancer", "there is no Secret \"members\"", func(m *manifests) {
 		podsOf(m, "mediaserver").Spec.Volumes[0].Secret.SecretName = "members"
+	}},
+	{"no token", "loadbalancer", "asks media servers for tokens", func(m *manifests) {
+		dropVariable(containerOf(m, "mediaserver"), "ORKESTRO_MEMBERSHIP_FILE")
 	}},
 	{"token of another release", "loadbalancer", "membership-v0.5.0 is not one of v0.6.0", func(m *manifests) {
 		containerOf(m, "mediaserver").Image = "ghcr.io/orkestro/orkestro:v0.6.0"
