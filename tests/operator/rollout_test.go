@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/store"
@@ -48,7 +51,7 @@ func startUpgrade(t *testing.T) *upgrade {
 	}
 	t.Cleanup(func() { _ = st.Close(context.Background()) })
 	u := &upgrade{Fleet: f, t: t, store: st}
-	for range 3 {
+	for range 2 {
 		session := f.NewSession(t)
 		for _, name := range []string{"ann", "ben"} {
 			user, err := harness.NewThriftyUser(t.Context(), f.API, session, name, 50*time.Millisecond)
@@ -124,10 +127,14 @@ func (u *upgrade) supervise(release string, far func(control.Rollout) bool) cont
 		if err != nil {
 			return err
 		}
+		var restarting errgroup.Group
 		for i, s := range servers { // both by name
 			if s.Availability == control.AvailabilityDrained && s.Version != release && s.Status == control.StatusUp {
-				u.restart(u.MediaServers[i], release)
+				restarting.Go(func() error { return restart(u.t.Context(), u.MediaServers[i], release) })
 			}
+		}
+		if err := restarting.Wait(); err != nil {
+			u.t.Fatal(err)
 		}
 		return fmt.Errorf("the rollout is %s (%s), share %+v", r.State, r.Reason, r.Share)
 	})
@@ -135,15 +142,12 @@ func (u *upgrade) supervise(release string, far func(control.Rollout) bool) cont
 }
 
 // restart ends a media server that is drained, which it does at once and well, and starts it with another release.
-func (u *upgrade) restart(p *harness.Process, release string) {
-	u.t.Helper()
+func restart(ctx context.Context, p *harness.Process, release string) error {
 	if err := errors.Join(p.Terminate(), p.Ended(10*time.Second)); err != nil {
-		u.t.Fatalf("%s, drained, at SIGTERM: %v", p.Name, err)
+		return fmt.Errorf("%s, drained, at SIGTERM: %w", p.Name, err)
 	}
 	p.SetFlag("release", release)
-	if err := p.Start(u.t.Context()); err != nil {
-		u.t.Fatal(err)
-	}
+	return p.Start(ctx)
 }
 
 // killLeader kills the Wrapper that leads.
@@ -214,12 +218,13 @@ func (u *upgrade) expectAudit(r control.Rollout) {
 // failsWith rolls out a release whose first servers die.
 func (u *upgrade) failsWith(release string) {
 	u.t.Helper()
-	u.operate("start", "--to="+release, "--percent=34", "--timeout=2s")
-	u.supervise(release, func(r control.Rollout) bool { return r.Replaced > 0 })
-	for i, s := range u.list() {
-		if s.Version == release {
-			u.MediaServers[i].Kill()
-			break
+	u.operate("start", "--to="+release, "--percent=34", "--timeout=6s")
+	isNew := func(w control.RolloutWatch) bool { return w.New }
+	r := u.supervise(release, func(r control.Rollout) bool { return slices.ContainsFunc(r.Watched, isNew) })
+	dying := r.Watched[slices.IndexFunc(r.Watched, isNew)].Server
+	for _, p := range u.MediaServers {
+		if p.Name == string(dying) {
+			p.Kill()
 		}
 	}
 	stopped := u.supervise(release, func(r control.Rollout) bool { return r.State == control.RolloutStopped })
