@@ -22,6 +22,8 @@ const (
 	// who wrote a last step may not have lived to tell.
 	recent      = 3
 	recentEvery = time.Minute
+	// complainEvery is the pause between two lines in the log about what goes wrong again and again.
+	complainEvery = time.Minute
 )
 
 // Rollouts is where rollouts are kept: [store.Rollouts].
@@ -55,6 +57,8 @@ type Leader struct {
 
 	told   map[control.RolloutID]int // number of the last event that is in the audit
 	toldAt time.Time                 // when the recent ones were looked at
+
+	complained time.Time // of what does not go well
 }
 
 // New makes the leader of a Wrapper.
@@ -77,15 +81,22 @@ func (l *Leader) Run(ctx context.Context) {
 			return
 		}
 		outage.Note(err)
-		if err != nil && control.CodeOf(err) != control.CodeUnavailable {
-			l.log.Warn("rollout not led, trying again", slog.Any(logging.KeyError, err))
-		}
+		l.complain(err, time.Now())
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// complain logs an error that is no outage, of which there is a line already; once a minute if it stays.
+func (l *Leader) complain(err error, now time.Time) {
+	if err == nil || control.CodeOf(err) == control.CodeUnavailable || now.Sub(l.complained) < complainEvery {
+		return
+	}
+	l.complained = now
+	l.log.Warn("rollout not led, trying again", slog.Any(logging.KeyError, err))
 }
 
 // Look takes the live rollout as far as it goes now, and sees to it that those servers are drained that should be.
