@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,10 +114,51 @@ func TestDrain_TheServerDiesMeanwhile(t *testing.T) {
 	}
 }
 
-// terminate sends SIGTERM to the media server of a session, which then drains. It is there again after the test.
-func terminate(t *testing.T, session string) *harness.Process {
-	t.Helper()
+// TestDrain_WhileTheDatabaseIsAway asks a media server to end while the database does not answer: media goes on, and the
+// drain begins when it does again. Asked twice, it ends without it.
+func TestDrain_WhileTheDatabaseIsAway(t *testing.T) {
+	ownStore(t)
+	session := fleet.NewSession(t)
+	users := join(t, session, "ann", "ben")
+	expectMedia(t, users...)
 	server := serverOf(t, session)
+	restartAfter(t, server)
+
+	thaw := freeze(t, fleet.Store)
+	must(t, server.Terminate())
+	testkit.Eventually(t, func() error { return logs(server, `"type":"drain"`) })
+	expectMedia(t, users...)
+	thaw()
+	expectAvailability(t, server, control.AvailabilityDraining)
+
+	thaw = freeze(t, fleet.Store)
+	must(t, server.Terminate())
+	if err := server.Ended(endTimeout); err != nil {
+		t.Error(err)
+	}
+	thaw()
+	for _, u := range users {
+		testkit.Eventually(t, func() error { return toldOfTheLoss(u) })
+	}
+	expectMedia(t, users...)
+}
+
+// freeze stops a process in its tracks until thaw is called.
+func freeze(t *testing.T, p *harness.Process) (thaw func()) {
+	t.Helper()
+	must(t, p.Pause())
+	thaw = sync.OnceFunc(func() {
+		if err := p.Resume(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(thaw)
+	return thaw
+}
+
+// restartAfter has a media server be there again after the test.
+func restartAfter(t *testing.T, server *harness.Process) {
+	t.Helper()
 	t.Cleanup(func() {
 		if server.Running() {
 			_ = server.Stop()
@@ -125,6 +167,13 @@ func terminate(t *testing.T, session string) *harness.Process {
 			t.Error(err)
 		}
 	})
+}
+
+// terminate sends SIGTERM to the media server of a session, which then drains. It is there again after the test.
+func terminate(t *testing.T, session string) *harness.Process {
+	t.Helper()
+	server := serverOf(t, session)
+	restartAfter(t, server)
 	must(t, server.Terminate())
 	expectAvailability(t, server, control.AvailabilityDraining)
 	return server
