@@ -78,7 +78,7 @@ func TestDemo_BeforeAnotherFleet(t *testing.T) {
 		return (&healthCommand{URL: "http://" + address + "/readyz"}).Run(t.Context(), terminal{})
 	})
 	body := strings.NewReader(`{"session":"demo","name":"Ann"}`)
-	response, err := http.Post("http://"+address+"/demo/join", "application/json", body) //nolint:noctx // a test's own
+	response, err := http.Post("http://"+address+"/demo/join", "application/json", body)
 	if err != nil {
 		t.Fatal(err)
 	}

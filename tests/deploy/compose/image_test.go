@@ -35,7 +35,7 @@ func image(t *testing.T) string {
 	return folder
 }
 
-//nolint:gochecknoglobals // a test binary has no other place for what all its tests share
+// A test binary has no other place for what all its tests share.
 var (
 	building sync.Mutex
 	built    string // folder, "" before the first build
@@ -53,7 +53,7 @@ func build(line string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	//nolint:gosec // the Dockerfile's
+
 	cmd := exec.CommandContext(ctx, "sh", "-c", strings.Replace(line, " /out/ ", " "+folder+"/ ", 1))
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), "VERSION="+version)

@@ -118,7 +118,7 @@ func (m *machine) start(t *testing.T, service string) {
 	if ours(s) {
 		program = filepath.Join(m.programs, program)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, line[1:]...) //nolint:gosec // of compose.yaml
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, line[1:]...)
 	cmd.Env = m.environment(t, s)
 	log := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -148,7 +148,7 @@ func (m *machine) health(t *testing.T, s types.ServiceConfig) error {
 		check = []string{"orkestro", "health", check[len(check)-1]}
 	}
 	check[0] = filepath.Join(m.programs, check[0])
-	output, err := exec.CommandContext(t.Context(), check[0], check[1:]...).CombinedOutput() //nolint:gosec // likewise
+	output, err := exec.CommandContext(t.Context(), check[0], check[1:]...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s is not healthy: %w %s", s.Name, err, output)
 	}
@@ -185,7 +185,7 @@ func (m *machine) stop(t *testing.T, service string, signal syscall.Signal) {
 func (m *machine) operate(t *testing.T, args ...string) string {
 	t.Helper()
 	s := m.project.Services["operator"]
-	cmd := exec.CommandContext(t.Context(), filepath.Join(m.programs, s.Entrypoint[0]), args...) //nolint:gosec // likewise
+	cmd := exec.CommandContext(t.Context(), filepath.Join(m.programs, s.Entrypoint[0]), args...)
 	cmd.Env = m.environment(t, s)
 	output, err := cmd.CombinedOutput()
 	if err != nil {

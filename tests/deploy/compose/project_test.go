@@ -33,7 +33,7 @@ func load(t *testing.T) *types.Project {
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // files of the repository
+	text, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		t.Fatal(err)
 	}

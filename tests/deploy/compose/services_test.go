@@ -15,6 +15,7 @@ var pinned = regexp.MustCompile(`^[a-z0-9./-]+:v?\d+\.\d+\.\d+[a-z0-9.-]*$`)
 
 func TestImages_ArePinned(t *testing.T) {
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		if !ours(s) && !pinned.MatchString(s.Image) {
 			t.Errorf("%s may be another one tomorrow", s.Image)
 		}
@@ -29,6 +30,7 @@ func TestImages_ArePinned(t *testing.T) {
 
 func TestServices_MayDoLittle(t *testing.T) {
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		if user, _, _ := strings.Cut(s.User, ":"); user == "" || user == "root" || user == "0" {
 			t.Errorf("it runs as %q", s.User)
 		}
@@ -61,6 +63,7 @@ var checkPrograms = map[string][]string{
 
 func TestHealthChecks_AreThere(t *testing.T) {
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		if s.Name == "operator" { // it runs a command and ends
 			return
 		}
@@ -84,6 +87,7 @@ func TestHealthChecks_AreThere(t *testing.T) {
 func TestOrder_WaitsForHealth(t *testing.T) {
 	project := load(t)
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		for name, needed := range s.DependsOn {
 			if needed.Condition != types.ServiceConditionHealthy {
 				t.Errorf("it begins before %s is well", name)
@@ -101,6 +105,7 @@ func TestOrder_WaitsForHealth(t *testing.T) {
 func TestMounts_AreThere(t *testing.T) {
 	project := load(t)
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		for _, mount := range s.Volumes {
 			switch mount.Type {
 			case types.VolumeTypeVolume:
@@ -121,6 +126,7 @@ func TestMounts_AreThere(t *testing.T) {
 func TestPorts(t *testing.T) {
 	taken := map[string]string{}
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		for _, port := range s.Ports {
 			if !net.ParseIP(port.HostIP).IsLoopback() {
 				t.Errorf("%s is open to all before anybody wants it", port.Published)
@@ -157,6 +163,7 @@ func publishedAs(s types.ServiceConfig, protocol, inside string) string {
 func TestStop_WaitsForDrains(t *testing.T) {
 	const moves = 30 * time.Second // of what is left at the end of the drain, and the end of the process
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		needed := 10 * time.Second
 		if timeout := s.Environment["ORKESTRO_DRAIN_TIMEOUT"]; timeout != nil {
 			drain, err := time.ParseDuration(*timeout)
@@ -177,6 +184,7 @@ func TestNetworks_KeepWhatIsOpenApart(t *testing.T) {
 		t.Error("whatever is in the network of the database can be reached")
 	}
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		_, inner := s.Networks["inner"]
 		switch s.Name {
 		case "mongo":

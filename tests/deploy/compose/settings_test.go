@@ -20,6 +20,7 @@ import (
 // programs run (TestFleet).
 func TestEnvironment_IsOfThePrograms(t *testing.T) {
 	each(t, func(t *testing.T, s types.ServiceConfig) {
+		t.Helper()
 		if !ours(s) {
 			return
 		}

@@ -26,13 +26,13 @@ func TestUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bin := t.TempDir()
 			calls := filepath.Join(bin, "calls")
-			if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(fakeDocker), 0o700); err != nil { //nolint:gosec // a program
+			if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(fakeDocker), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			up := exec.CommandContext(t.Context(), filepath.Join(folder, "up"))
 			up.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "CALLS="+calls, "CONFIG="+test.config)
 			output, err := up.CombinedOutput()
-			called, _ := os.ReadFile(calls) //nolint:gosec // the test's own
+			called, _ := os.ReadFile(calls)
 			if test.refused != "" {
 				if err == nil || !strings.Contains(string(output), test.refused) || strings.Contains(string(called), " up ") {
 					t.Errorf("%v: %s\ncalls:\n%s", err, output, called)
