@@ -87,8 +87,8 @@ func (m *messages) envelope(
 }
 
 // sendToAll sends to everybody. Somebody with a full queue, who has not read for very long, must not keep the others
-// from talking: it does not get the message, and is told by a sync that it missed something. An exchange that is gone, or
-// has nobody on it although the sender is there, is made again, and everybody on it gets a sync.
+// from talking: it does not get the message, and is told by a sync that it missed something. An exchange that is gone,
+// or has nobody on it although the sender is there, is made again, and everybody on it gets a sync.
 func (m *messages) sendToAll(
 	ctx context.Context, id control.SessionID, sender *control.User, sent broker.Message,
 ) error {
