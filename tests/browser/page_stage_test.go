@@ -177,8 +177,7 @@ func (o operator) open(page, key string, scripts ...string) *visitor {
 
 func (v *visitor) signIn(key string) {
 	v.t.Helper()
-	v.do("give the key", chromedp.SendKeys(chromedp.CSS("#key"), key, chromedp.NodeVisible),
-		chromedp.Click(chromedp.CSS("#login button"), chromedp.NodeVisible))
+	v.do("give the key", chromedp.SendKeys(chromedp.CSS("#key"), key+"\r", chromedp.NodeVisible))
 }
 
 // reads waits until the element of that selector is seen with that text.
