@@ -73,16 +73,18 @@ func (f *fleet) showMembership(ctx context.Context, servers *store.MediaServers,
 	if err != nil {
 		return "the file cannot be read: " + err.Error()
 	}
+	token := credential.Token
+	if token.Version != f.server.Version { // what is shown now may be good
+		return fmt.Sprintf("the token is for version %s, this is %s", token.Version, f.server.Version)
+	}
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	err = servers.SetMembership(ctx, f.server.ID, f.server.Instance, *credential.Present(f.server))
-	switch token := credential.Token; {
+	switch {
 	case err == nil:
 		f.log.Info("membership renewed", slog.Time("expires", token.Expires))
 	case !errors.Is(err, store.ErrGuard): // nor is it there already
 		f.log.Debug("membership cannot be shown", slog.Any(logging.KeyError, err))
-	case token.Version != f.server.Version:
-		return fmt.Sprintf("the token is for version %s, this is %s", token.Version, f.server.Version)
 	case now.Add(expiryNotice).After(token.Expires):
 		return fmt.Sprintf("the token expires at %s", token.Expires.Format(time.RFC3339))
 	}
