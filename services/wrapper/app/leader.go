@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,12 +37,18 @@ func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *
 	return &leader{wrapper: w, tasks: []func(context.Context){seen.Run, rollouts.Run, drains.Run, w.noteHead}}
 }
 
-// room says why no other media server takes a session of a region.
-func (w *wrapper) room(region string, leaving control.MediaServerID) error {
-	_, err := placement.Choose(w.fleet.Servers(), placement.Request{
-		Region: region, Exclude: []control.MediaServerID{leaving}, Now: time.Now(), Admit: w.admit(),
-	})
-	return err
+// room says why no media server but the one that is left takes a session of a region, "" if one does.
+func (w *wrapper) room(region string, leaving control.MediaServerID) string {
+	others := slices.DeleteFunc(w.fleet.Servers(), func(s control.MediaServer) bool { return s.ID == leaving })
+	if len(others) == 0 {
+		return "there is no other media server"
+	}
+	_, err := placement.Choose(others, placement.Request{Region: region, Now: time.Now(), Admit: w.admit()})
+	var refusal *control.Error
+	if errors.As(err, &refusal) {
+		return refusal.Detail
+	}
+	return ""
 }
 
 // run leads whenever this Wrapper holds the lease, until ctx ends.

@@ -55,8 +55,8 @@ type Audit interface {
 	Append(ctx context.Context, entry control.AuditEntry) error
 }
 
-// Room says why a session of a region cannot be placed on any server but the one that it is to leave; nil if it can.
-type Room func(region string, leaving control.MediaServerID) error
+// Room says why a session of a region cannot be placed on any server but the one that it is to leave; "" if it can.
+type Room func(region string, leaving control.MediaServerID) string
 
 // Deps is what a [Drainer] works with.
 type Deps struct {

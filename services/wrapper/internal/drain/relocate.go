@@ -149,8 +149,7 @@ func (d *Drainer) obstacle(leaving control.MediaServerID, w *watched, left []sto
 			continue
 		}
 		regions[sess.Region] = true
-		if err := d.Room(sess.Region, leaving); err != nil {
-			text := err.Error()
+		if text := d.Room(sess.Region, leaving); text != "" {
 			return strings.ToValidUTF8(text[:min(len(text), maxWaiting)], "")
 		}
 	}

@@ -105,7 +105,7 @@ func (s *stage) move() {
 		}
 	}
 	for _, id := range s.asked {
-		if sess := s.on[id]; sess != nil && s.room(sess.Region, "m") == nil {
+		if sess := s.on[id]; sess != nil && s.room(sess.Region, "m") == "" {
 			sess.Relocation = &control.Relocation{From: *sess.Pipeline, Epoch: sess.Epoch}
 			sess.Pipeline, sess.Epoch = &control.PipelineRef{ID: "q-" + string(id), Server: "n"}, 2
 		}
@@ -123,11 +123,11 @@ func (s *stage) moving() int {
 	return n
 }
 
-func (s *stage) room(region string, _ control.MediaServerID) error {
+func (s *stage) room(region string, _ control.MediaServerID) string {
 	if region != "" && region == s.noRoomIn {
-		return errors.New("no room in " + region)
+		return "no room in " + region
 	}
-	return nil
+	return ""
 }
 
 // CountOnServer implements drain.Sessions.
