@@ -8,7 +8,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,28 +68,44 @@ type call struct {
 	ann, ben *harness.User
 }
 
-// callOn makes calls until one of them is on that media server.
+// callOn makes a call on that media server: nothing is placed on the other one meanwhile.
 func callOn(t *testing.T, server int) call {
 	t.Helper()
-	for range 10 {
-		c := call{session: fleet.NewSession(t)}
-		c.ann = harness.Join(t, fleet.API.Only(older), c.session, "ann")
-		where, err := fleet.Placement(t.Context(), c.session)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if where.Server != fleet.MediaServers[server] {
-			c.ann.Close()
-			continue
-		}
-		c.ben = harness.Join(t, fleet.API.Only(newer), c.session, "ben")
-		c.ann.Publish()
-		c.ben.Publish()
-		c.expectMedia(t)
-		return c
+	undrain := drain(t, fleet.MediaServers[1-server].Name, "1h", "wait")
+	c := call{session: fleet.NewSession(t)}
+	c.ann = harness.Join(t, fleet.API.Only(older), c.session, "ann")
+	c.ben = harness.Join(t, fleet.API.Only(newer), c.session, "ben")
+	where, err := fleet.Placement(t.Context(), c.session)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no session comes to be on %s", fleet.MediaServers[server].Name)
-	return call{}
+	if want := fleet.MediaServers[server]; where.Server != want {
+		t.Fatalf("the session is on %s, want %s", where.Server.Name, want.Name)
+	}
+	undrain()
+	c.ann.Publish()
+	c.ben.Publish()
+	c.expectMedia(t)
+	return c
+}
+
+// drain drains a media server until undrain is called, or the test ends.
+func drain(t *testing.T, server, timeout, then string) (undrain func()) {
+	t.Helper()
+	api := fleet.API.Only(newer) // the older one knows no drains
+	path := "/v1/admin/servers/" + server + "/drain"
+	begin := harness.Request{Method: http.MethodPost, Path: path, Body: map[string]any{"timeout": timeout, "then": then}}
+	if _, err := api.Do(t.Context(), begin, nil); err != nil {
+		t.Fatalf("drain %s: %v", server, err)
+	}
+	undrain = sync.OnceFunc(func() {
+		end := harness.Request{Method: http.MethodDelete, Path: path}
+		if _, err := api.Do(context.Background(), end, nil); err != nil {
+			t.Errorf("undrain %s: %v", server, err)
+		}
+	})
+	t.Cleanup(undrain)
+	return undrain
 }
 
 // expectMedia waits until both get new media of the other.

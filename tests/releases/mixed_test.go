@@ -1,7 +1,6 @@
 package releases_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -164,20 +163,7 @@ func TestReplicas_OfBothReleases(t *testing.T) {
 func TestDrain_BesideAnOlderWrapper(t *testing.T) {
 	c := callOn(t, newer)
 	server := fleet.MediaServers[newer].Name
-	api := fleet.API.Only(newer)
-	drain := harness.Request{
-		Method: http.MethodPost, Path: "/v1/admin/servers/" + server + "/drain",
-		Body: map[string]any{"timeout": "0s", "then": "relocate"},
-	}
-	if _, err := api.Do(t.Context(), drain, nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		undrain := harness.Request{Method: http.MethodDelete, Path: drain.Path}
-		if _, err := api.Do(context.Background(), undrain, nil); err != nil {
-			t.Error(err)
-		}
-	})
+	drain(t, server, "0s", "relocate")
 	testkit.Eventually(t, func() error {
 		where, err := fleet.Placement(t.Context(), c.session)
 		if err == nil && where.Server.Name == server {
