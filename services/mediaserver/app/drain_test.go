@@ -225,3 +225,14 @@ func TestDrain_OfAnOperatorOutlivesTheProcess(t *testing.T) {
 	again.ask()
 	again.ends(t)
 }
+
+// A server that has not reached its fleet has nothing on it that anybody waits for.
+func TestDrain_BeforeItIsRegistered(t *testing.T) {
+	s := newSurroundings(t)
+	d := startDrainable(t, app.Config{
+		ID: "m1", MongoURL: "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200", MongoDatabase: "orkestro",
+		DrainTimeout: time.Hour,
+	}, app.Deps{Broker: s.broker})
+	d.ask()
+	d.ends(t)
+}
