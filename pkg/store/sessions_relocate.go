@@ -35,13 +35,18 @@ func (s *Sessions) HastenRelocation(
 }
 
 // EndRelocation ends the relocation from epoch: the connections of the pipeline before are gone with it, and the users
-// named lost media by that and are reconnecting.
+// named lost media by that and are reconnecting. The guard is also that none of these is connected to the new one.
 func (s *Sessions) EndRelocation(
 	ctx context.Context, id control.SessionID, epoch int64, reconnecting []control.UserID,
 ) error {
-	set := bson.M{"relocation": nil}
+	guard, set := bson.M{"relocation.epoch": epoch}, bson.M{"relocation": nil}
 	filters := markReconnecting(set, reconnecting)
-	return s.update(ctx, "end the relocation of", id, bson.M{"relocation.epoch": epoch},
+	if len(reconnecting) > 0 {
+		guard["connections"] = bson.M{"$not": bson.M{"$elemMatch": bson.M{
+			"epoch": epoch + 1, "user": bson.M{"$in": reconnecting}, "state": control.ConnectionConnected,
+		}}}
+	}
+	return s.update(ctx, "end the relocation of", id, guard,
 		bson.M{"$set": set, "$pull": bson.M{"connections": bson.M{"epoch": bson.M{"$lte": epoch}}}}, filters...)
 }
 

@@ -45,6 +45,10 @@ func TestSessions_ARelocationIsOneAtATime(t *testing.T) {
 	}
 
 	mustGuard(t, s.Sessions.EndRelocation(ctx, "s", 2, nil))
+	anew := session(t, s, "s").Connections[1]
+	must(t, s.Sessions.SetConnectionState(ctx, "s", anew, control.ConnectionConnected, 1, now))
+	mustGuard(t, s.Sessions.EndRelocation(ctx, "s", 1, []control.UserID{"a"})) // it has media again
+	must(t, s.Sessions.SetConnectionState(ctx, "s", anew, control.ConnectionDisconnected, 2, now))
 	must(t, s.Sessions.EndRelocation(ctx, "s", 1, []control.UserID{"a"}))
 	mustGuard(t, s.Sessions.EndRelocation(ctx, "s", 1, nil))
 	sess = session(t, s, "s")

@@ -98,20 +98,38 @@ func (s *lifecycle) endRelocation(ctx context.Context, r Request, sess *control.
 		return err
 	}
 	s.release(ctx, move.From.Server, move.From.ID)
+	for range guardTries {
+		err := s.forgetRelocation(ctx, sess)
+		if !errors.Is(err, store.ErrGuard) {
+			return err
+		}
+		if sess, err = s.active(ctx, r); err != nil {
+			return ignoreFinal(err)
+		}
+		if sess.Relocation == nil || sess.Relocation.Epoch != move.Epoch {
+			return nil // somebody else finished it
+		}
+	}
+	return errBusy
+}
+
+// forgetRelocation is the update that ends a move. Who is not connected by then was well until now: its grace time
+// begins. Errors: [store.ErrGuard] when the move has ended, or one of these is connected meanwhile.
+func (s *lifecycle) forgetRelocation(ctx context.Context, sess *control.Session) error {
+	move, now := sess.Relocation, time.Now().UTC()
 	late := unmoved(sess)
-	now := time.Now().UTC()
 	var reconnecting []control.UserID
-	for _, user := range late { // it was well until now: its grace time begins
+	for _, user := range late {
 		if err := s.store.Presence.Heard(ctx, sess.ID, user.ID, now); err != nil {
 			return err
 		}
-		reconnecting = append(reconnecting, user.ID)
+		if !slices.ContainsFunc(sess.Connections, func(c control.Connection) bool {
+			return c.User == user.ID && c.Epoch == sess.Epoch && c.State == control.ConnectionConnected
+		}) {
+			reconnecting = append(reconnecting, user.ID)
+		}
 	}
-	err := s.store.Sessions.EndRelocation(ctx, sess.ID, move.Epoch, reconnecting)
-	if errors.Is(err, store.ErrGuard) {
-		return nil // somebody else finished it
-	}
-	if err != nil {
+	if err := s.store.Sessions.EndRelocation(ctx, sess.ID, move.Epoch, reconnecting); err != nil {
 		return err
 	}
 	s.metrics.relocated(now.Sub(move.Since), slices.ContainsFunc(late, canBeTold))

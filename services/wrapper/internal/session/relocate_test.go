@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -358,5 +359,25 @@ func TestUnpublish_AroundANewEpoch(t *testing.T) {
 				t.Errorf("publishes %+v", streams)
 			}
 		})
+	}
+}
+
+// Somebody connects just when the time is up: it has media, whatever whoever ends the move has read before.
+func TestRelocate_EndsWhileSomebodyConnects(t *testing.T) {
+	w := movable(t)
+	w.relocate()
+	w.publishIn(message.Presence{User: "a", Join: "join-a"}, 2)
+	must(t, w.store.Sessions.HastenRelocation(w.ctx, sid, 1, time.Now().Add(-time.Second)))
+	b := w.moveOff()
+	ending := begin(w, func(ctx context.Context, s *session.Service) error {
+		return s.Relocate(ctx, request(session.RelocateID(sid, 1)), b)
+	})
+	w.connect(2, "a", control.Publish)
+	for !ending.done {
+		ending.advance()
+	}
+	must(t, ending.err)
+	if sess := w.session(); sess.Relocation != nil || sess.User("a").State != control.UserJoined {
+		t.Errorf("%+v is left, and a is %s", sess.Relocation, sess.User("a").State)
 	}
 }
