@@ -37,6 +37,22 @@ type Drainage interface {
 func (r *Registration) Drain(
 	ctx context.Context, servers Drainage, timeout time.Duration, begun func(context.Context, control.Drain) error,
 ) error {
+	for {
+		registered := r.registrations.Load()
+		if err := r.beginDrain(ctx, servers, timeout, begun); err != nil {
+			return err
+		}
+		err := r.awaitDrained(ctx, servers)
+		if !errors.Is(err, ErrUndone) || registered == r.registrations.Load() {
+			return err
+		}
+		r.log.Warn("the record of this server was gone, and its drain with it: draining again")
+	}
+}
+
+func (r *Registration) beginDrain(
+	ctx context.Context, servers Drainage, timeout time.Duration, begun func(context.Context, control.Drain) error,
+) error {
 	since := time.Now().UTC().Truncate(time.Millisecond)
 	drain := control.Drain{
 		Since: since, Deadline: since.Add(timeout), Then: control.DrainRelocate, By: control.DrainBySignal,
@@ -56,11 +72,10 @@ func (r *Registration) Drain(
 		}
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		r.log.Info("media server drains", "timeout", timeout.String())
 	}
-	r.log.Info("media server drains", "timeout", timeout.String())
-	return r.awaitDrained(ctx, servers)
+	return err
 }
 
 // awaitDrained looks again and again how far the drain is.

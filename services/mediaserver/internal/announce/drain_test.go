@@ -143,6 +143,20 @@ func TestDrain_AnotherProcessHasTheID(t *testing.T) {
 	})
 }
 
+// A database that has lost the record has lost the drain with it, which is not to undo it.
+func TestDrain_TheRecordIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := startDraining(t, nil)
+		d.change(func(r *registry) { r.record = nil })
+		d.stillDrains(t)
+		if record, _ := d.look(); record.Availability != control.AvailabilityDraining || d.told != 2 {
+			t.Errorf("it is %q, told %d times", record.Availability, d.told)
+		}
+		d.change(drained)
+		d.ends(t, nil)
+	})
+}
+
 func TestDrain_WaitsForTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := errors.New("away")

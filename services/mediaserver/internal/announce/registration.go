@@ -51,7 +51,9 @@ type Registration struct {
 	meter      meter
 	log        *slog.Logger
 	registered atomic.Bool
-	unheard    atomic.Pointer[error] // why the last heartbeat was lost, nil if it was not
+	// registrations counts the times that the record was made, or was to be.
+	registrations atomic.Int64
+	unheard       atomic.Pointer[error] // why the last heartbeat was lost, nil if it was not
 }
 
 // NewRegistration prepares the registration of server, whose load is taken from stats.
@@ -102,6 +104,7 @@ func (r *Registration) Run(ctx context.Context) error {
 }
 
 func (r *Registration) register(ctx context.Context) error {
+	r.registrations.Add(1)
 	err := Retry(ctx, r.log, "register", func(ctx context.Context) error {
 		now := time.Now()
 		r.server.Load, r.server.HeartbeatAt = r.meter.measure(now), now

@@ -26,7 +26,7 @@ func (r *registry) Register(_ context.Context, server control.MediaServer) error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
-		server.Status = control.StatusUp
+		server.Status, server.Availability = control.StatusUp, control.AvailabilityActive
 		r.record = &server
 	}
 	return r.err
