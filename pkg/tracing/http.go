@@ -13,8 +13,8 @@ import (
 var errServer = errors.New("tracing: answered with a server error")
 
 // HTTP makes a span of every request, under that of its caller if it names one; the request goes on under the span's
-// own traceparent. route is asked, once a request was answered, for the pattern that served it and the status. Probes are
-// left out, and so are polls whose caller is not traced: they wait, and say nothing.
+// own traceparent. route is asked, once a request was answered, for the pattern that served it and the status. Probes
+// are left out, and so are polls whose caller is not traced: they wait, and say nothing.
 func (t *Tracer) HTTP(next http.Handler, route func(http.ResponseWriter, *http.Request) (string, int)) http.Handler {
 	if t == nil {
 		return next
