@@ -158,6 +158,7 @@ func (o operator) drains() {
 	v.press(row + ` [data-testid="drain-button"]`)
 	v.press(`dialog input[value="wait"]`)
 	v.press(string(byTestID("confirm")))
+	v.reads(string(byTestID("toast")), "media-2 is being drained.")
 	until(o, "/v1/admin/servers/media-2", func(s server) string {
 		if s.Availability == "active" || s.Drain == nil || s.Drain.Then != "wait" || s.Drain.By != "key:dev" {
 			return "it is not being drained"

@@ -192,7 +192,6 @@ func (o operator) troubles() {
 	s.set("/v1/admin/servers/media-1/drain", answer{status: http.StatusAccepted})
 	v.press(string(byTestID("confirm")))
 	v.lacks("dialog")
-	v.reads(`[data-testid="toast"]`, "media-1 is being drained.")
 	// The browser itself may send again what it had no answer to.
 	if keys := slices.Compact(s.idempotencyKeys()); len(keys) != 2 {
 		o.t.Errorf("keys %v: want one until there is an answer, and then another", keys)
