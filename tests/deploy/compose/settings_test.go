@@ -67,34 +67,29 @@ func documented(t *testing.T, program string) []string {
 	return regexp.MustCompile(`ORKESTRO_[A-Z_]+`).FindAllString(sections, -1)
 }
 
-var target = regexp.MustCompile(`names: \[([a-z-]+)\], type: A, port: (\d+)|targets: \[([a-z-]+):(\d+)\]`)
+var (
+	targets = regexp.MustCompile(`targets: \[(.*)\]`)
+	target  = regexp.MustCompile(`([a-z]+(?:-\d)?):(\d+)`)
+)
 
-// TestPrometheus_FindsTheServices: the names of its configuration are there.
+// TestPrometheus_FindsTheServices: each of our processes is asked, under its name and port, and nothing that is not there.
 func TestPrometheus_FindsTheServices(t *testing.T) {
 	text, err := os.ReadFile("../../../deploy/observability/prometheus/prometheus.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]int{"localhost": 1}
-	for name, s := range load(t).Services {
-		names[name]++
-		if inner := s.Networks["inner"]; inner != nil {
-			for _, alias := range inner.Aliases {
-				names[alias]++
+	project, asked := load(t), map[string]string{}
+	for _, line := range targets.FindAllString(string(text), -1) {
+		for _, match := range target.FindAllStringSubmatch(line, -1) {
+			asked[match[1]] = match[2]
+			if _, ok := project.Services[match[1]]; !ok && match[1] != "localhost" {
+				t.Errorf("there is no %s", match[1])
 			}
 		}
 	}
-	found := target.FindAllStringSubmatch(string(text), -1)
-	if len(found) < 4 {
-		t.Fatalf("only %d targets", len(found))
-	}
-	for _, match := range found {
-		name := match[1] + match[3]
-		if names[name] == 0 {
-			t.Errorf("there is no %s", name)
-		}
-		if slices.Contains([]string{"restapi", "wrapper", "mediaserver"}, name) && names[name] != 2 {
-			t.Errorf("%d of %s", names[name], name)
+	for name, s := range project.Services {
+		if listen := s.Environment["ORKESTRO_LISTEN"]; listen != nil && *listen != ":"+asked[name] {
+			t.Errorf("%s listens on %s and is asked at %q", name, *listen, asked[name])
 		}
 	}
 }
