@@ -168,16 +168,20 @@ func (w *wrapper) create(ctx context.Context, m broker.Message) (any, error) {
 }
 
 func (w *wrapper) close(ctx context.Context, id control.SessionID) error {
-	if err := w.store.Sessions.MarkClosing(ctx, id, "deleted", false); err != nil {
+	err := w.store.Sessions.MarkClosing(ctx, id, "deleted", false)
+	if err != nil && !errors.Is(err, store.ErrGuard) { // somebody else has
 		return err
 	}
-	err := w.broker.Broadcast(ctx, message.SessionExchange(id),
+	err = w.broker.Broadcast(ctx, message.SessionExchange(id),
 		userMessage(control.NewID(), message.UserTypeSessionClosed, id, message.SessionClosedData{Reason: "deleted"}))
 	if err != nil && !errors.Is(err, broker.ErrUnroutable) { // nobody is in it
 		return err
 	}
 	now := time.Now()
-	return w.store.Sessions.MarkClosed(ctx, id, now, now.Add(10*time.Minute))
+	if err := w.store.Sessions.MarkClosed(ctx, id, now, now.Add(10*time.Minute)); !errors.Is(err, store.ErrGuard) {
+		return err
+	}
+	return nil
 }
 
 func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Message) (any, error) {
