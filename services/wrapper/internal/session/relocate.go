@@ -20,7 +20,7 @@ const (
 	relocationTime = 15 * time.Second
 	// relocationOverlap is how long it keeps it when everybody is connected: packets of the new one come then, and a
 	// picture begins with the next keyframe. Chosen: longer than that takes.
-	relocationOverlap = time.Second
+	relocationOverlap = 2 * time.Second
 )
 
 // ReasonRelocating is why users are told to reconnect although their media is well.
