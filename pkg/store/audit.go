@@ -32,7 +32,7 @@ type AuditFilter struct {
 	Since  time.Time // entries of this time and later
 	Newest bool      // newest first, else oldest first
 	Chain  bool      // those in the chain, in its order; AfterSeq is the number of the last one of the page before
-	Loose  bool      // those that are not in it, by id: of before it was there
+	Loose  bool      // those that are not in it, by id: of before it was there, or with a number that is none
 	// AfterTime and AfterID are those of the last entry of the page before.
 	AfterTime time.Time
 	AfterID   string
@@ -74,7 +74,7 @@ func (f AuditFilter) query() (filter bson.M, order bson.D) {
 		filter["seq"] = bson.M{"$gt": f.AfterSeq}
 		return filter, bson.D{{Key: "seq", Value: 1}}
 	case f.Loose:
-		filter["seq"] = bson.M{"$exists": false}
+		filter["seq"] = bson.M{"$not": bson.M{"$gt": 0}}
 		filter["_id"] = bson.M{"$gt": f.AfterID}
 		return filter, bson.D{{Key: "_id", Value: 1}}
 	}

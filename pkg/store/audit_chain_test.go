@@ -213,6 +213,13 @@ func TestAudit_TellsWhatWasTamperedWith(t *testing.T) {
 			_, err := c.InsertOne(t.Context(), entry("forged"))
 			must(t, err)
 		}, audit.FindingOutside, 0},
+		"one put in before the first": {func(t *testing.T, c *mongodriver.Collection) {
+			t.Helper()
+			e := entry("forged")
+			e.Seq = -1
+			_, err := c.InsertOne(t.Context(), e)
+			must(t, err)
+		}, audit.FindingOutside, -1},
 		"all written anew": {func(t *testing.T, c *mongodriver.Collection) {
 			t.Helper()
 			var head audit.Head
