@@ -54,17 +54,43 @@ func (s *lifecycle) Relocate(ctx context.Context, r Request, b message.Relocate)
 	if move == nil || move.Epoch != b.Epoch || move.From.ID != b.Pipeline {
 		return nil
 	}
-	if !time.Now().Before(move.Until) {
+	over := !time.Now().Before(move.Until)
+	if !over || !toldToMove(sess) {
+		err := s.tellToMove(ctx, r, sess, b.Reason)
+		if giveUp := over && r.Last; err != nil && !giveUp {
+			return err
+		}
+	}
+	if over {
 		return s.endRelocation(ctx, r, sess)
 	}
-	once := Request{ID: RelocateID(sess.ID, move.Epoch)} // whoever asks
-	if err := s.audit(ctx, once, "", "session.relocate", "session:"+string(sess.ID), b.Reason); err != nil {
-		return err
-	}
-	if err := s.reconnect(ctx, r, sess, ReasonRelocating); err != nil {
-		return err
-	}
 	return s.hastenRelocation(ctx, sess)
+}
+
+// tellToMove is everything after the second pipeline is stored.
+func (s *lifecycle) tellToMove(ctx context.Context, r Request, sess *control.Session, reason string) error {
+	once := Request{ID: RelocateID(sess.ID, sess.Relocation.Epoch)} // whoever asks
+	if err := s.audit(ctx, once, "", "session.relocate", "session:"+string(sess.ID), reason); err != nil {
+		return err
+	}
+	return s.reconnect(ctx, r, sess, ReasonRelocating)
+}
+
+// toldToMove reports whether tellToMove was done: everybody who subscribes can do so in the new pipeline, which comes
+// last. False also when it cannot be known. Whoever began the move may have died before that, with nobody to go on for
+// longer than a move takes: then users would lose the pipeline before, and never hear of the new one.
+func toldToMove(sess *control.Session) bool {
+	some := false
+	for _, user := range sess.Users {
+		if !user.Permissions.Subscribe {
+			continue
+		}
+		if connectionOf(sess, &user, control.Subscribe) == nil {
+			return false
+		}
+		some = true
+	}
+	return some || len(sess.Users) == 0
 }
 
 // beginRelocation gives the session a second pipeline. nil without an error: there is no place for it now, or its own

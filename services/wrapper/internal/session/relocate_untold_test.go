@@ -1,0 +1,54 @@
+package session_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/mediaapi"
+	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/store"
+)
+
+// Who began a move died right after it was stored, and nobody went on before its time was up: users hear of the new
+// pipeline before they lose the other one.
+func TestRelocate_NobodyLosesMediaWithoutBeingToldWhereItGoesOn(t *testing.T) {
+	w := movable(t)
+	from, to := *w.session().Pipeline, control.PipelineRef{}
+	for id, server := range w.fleet.byID {
+		if id == from.Server {
+			continue
+		}
+		pipeline, err := server.CreatePipeline(w.ctx, mediaapi.PipelineParams{Session: sid, Epoch: 2})
+		must(t, err)
+		there, err := w.store.MediaServers.Get(w.ctx, id)
+		must(t, err)
+		to = control.PipelineRef{ID: pipeline, Server: id, Instance: there.Instance}
+		break
+	}
+	must(t, w.store.Sessions.BeginRelocation(w.ctx, sid, control.Relocation{
+		From: from, Epoch: 1, Since: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Minute),
+	}, to))
+
+	w.relocate()
+
+	told := w.told("b")
+	if got, want := distinct(told), []string{"reconnect", "disconnected"}; !slices.Equal(got, want) {
+		t.Errorf("told %v, want %v", got, want)
+	}
+	if epoch := data[message.EpochData](t, told, "reconnect").Epoch; epoch != 2 {
+		t.Errorf("told to reconnect in epoch %d", epoch)
+	}
+	if c := w.connection(2, "b", control.Subscribe); c.Endpoint.ID == "" {
+		t.Errorf("b is offered nothing: %+v", c)
+	}
+	if sess := w.session(); sess.Relocation != nil {
+		t.Errorf("the move goes on: %+v", sess.Relocation)
+	}
+	entries, err := w.store.Audit.List(w.ctx, store.AuditFilter{Object: "session:" + string(sid), Limit: 100})
+	must(t, err)
+	if !slices.ContainsFunc(entries, func(e control.AuditEntry) bool { return e.Action == "session.relocate" }) {
+		t.Error("the audit does not tell of the move")
+	}
+}
