@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +30,19 @@ func TestImages_ArePinned(t *testing.T) {
 	}
 }
 
+// capabilities are those that programs of images are marked with as effective: the kernel starts such a program only where it
+// can get them.
+var capabilities = map[string][]string{
+	"coturn": {"NET_BIND_SERVICE"}, // github.com/coturn/coturn docker/coturn: setcap CAP_NET_BIND_SERVICE=+ep
+}
+
 func TestServices_MayDoLittle(t *testing.T) {
 	each(t, func(t *testing.T, s types.ServiceConfig) {
 		t.Helper()
 		if user, _, _ := strings.Cut(s.User, ":"); user == "" || user == "root" || user == "0" {
 			t.Errorf("it runs as %q", s.User)
 		}
-		if len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" || len(s.CapAdd) > 0 {
+		if len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" || !slices.Equal(s.CapAdd, capabilities[s.Name]) {
 			t.Errorf("capabilities: dropped %v, added %v", s.CapDrop, s.CapAdd)
 		}
 		if len(s.SecurityOpt) != 1 || s.SecurityOpt[0] != "no-new-privileges:true" || s.Privileged {
@@ -164,18 +172,53 @@ func TestStop_WaitsForDrains(t *testing.T) {
 	const moves = 30 * time.Second // of what is left at the end of the drain, and the end of the process
 	each(t, func(t *testing.T, s types.ServiceConfig) {
 		t.Helper()
-		needed := 10 * time.Second
-		if timeout := s.Environment["ORKESTRO_DRAIN_TIMEOUT"]; timeout != nil {
-			drain, err := time.ParseDuration(*timeout)
-			if err != nil {
-				t.Fatal(err)
-			}
+		needed := 10*time.Second + duration(t, s, "ORKESTRO_STOP_DELAY")
+		if drain := duration(t, s, "ORKESTRO_DRAIN_TIMEOUT"); drain > 0 {
 			needed = drain + moves
 		}
 		if s.Name != "operator" && (s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < needed) {
 			t.Errorf("killed after %v, while it takes %s", s.StopGracePeriod, needed)
 		}
 	})
+}
+
+// duration is that of a setting, 0 if the service does not have it.
+func duration(t *testing.T, s types.ServiceConfig, name string) time.Duration {
+	t.Helper()
+	value := s.Environment[name]
+	if value == nil {
+		return 0
+	}
+	parsed, err := time.ParseDuration(*value)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return parsed
+}
+
+var checked = regexp.MustCompile(`default-server check inter (\S+) fall (\d+)`)
+
+// TestStop_IsSeenByTheProxy: replicas take requests until the proxy has seen that they are to get no more.
+func TestStop_IsSeenByTheProxy(t *testing.T) {
+	found := checked.FindStringSubmatch(read(t, "haproxy.cfg"))
+	if found == nil {
+		t.Fatal("the proxy does not look at its servers")
+	}
+	interval, err := time.ParseDuration(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fall, err := strconv.Atoi(found[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := time.Duration(fall+1) * interval
+	project := load(t)
+	for _, name := range []string{"restapi-1", "restapi-2"} {
+		if delay := duration(t, project.Services[name], "ORKESTRO_STOP_DELAY"); delay < seen {
+			t.Errorf("%s takes requests for %s, the proxy may send some for %s", name, delay, seen)
+		}
+	}
 }
 
 func TestNetworks_KeepWhatIsOpenApart(t *testing.T) {
