@@ -13,7 +13,7 @@ const fakeDocker = `#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
 "compose config") printf '%s\n' "$CONFIG" ;;
-"compose config --services") printf 'proxy\ndemo\n' ;;
+"compose config --services") printf 'proxy\ndemo\n'; seq 20000 ;; # more than a pipe holds
 esac
 `
 
@@ -22,6 +22,7 @@ func TestUp(t *testing.T) {
 		"for trying":                   {config: "KEY: dev-only-key\nhost_ip: 127.0.0.1"},
 		"for others":                   {config: "KEY: f00d\nhost_ip: 127.0.0.1\nhost_ip: 0.0.0.0"},
 		"for others, as if for trying": {config: "KEY: dev-only-key\nhost_ip: 127.0.0.1\nhost_ip: 0.0.0.0", refused: "dev-only"},
+		"for one that looks alike":     {config: "KEY: dev-only-key\nhost_ip: 127.0.0.100", refused: "dev-only"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bin := t.TempDir()
