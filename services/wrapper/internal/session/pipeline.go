@@ -163,6 +163,12 @@ func (s *pipelines) createPipeline(
 	s.fleet.Saw(server)
 	settle()
 	ref := control.PipelineRef{Server: server.ID, Instance: server.Instance}
+	if s.cfg.Admit != nil { // its record may have been changed since it was last seen
+		if reason := s.cfg.Admit(server); reason != "" {
+			s.unreserve(ctx, ref)
+			return control.PipelineRef{}, fmt.Errorf("media server %s is refused: %s", server.ID, reason)
+		}
+	}
 	media, err := s.fleet.Media(ctx, server.ID)
 	if err == nil {
 		ref.ID, err = media.CreatePipeline(ctx, mediaapi.PipelineParams{Session: sess.ID, Epoch: sess.Epoch + 1})
