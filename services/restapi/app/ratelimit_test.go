@@ -71,3 +71,17 @@ func TestRateLimit_OfAPIKeys(t *testing.T) {
 		http.StatusTooManyRequests, "rate_limited")
 	limited.session() // with the other key
 }
+
+// Whoever goes on beyond its rate does not fill the audit.
+func TestRateLimit_KeepsFloodsOutOfTheAudit(t *testing.T) {
+	f := newFleet(t, 1, func(c *app.Config) { c.KeyRate, c.KeyBurst = 0.01, 2 })
+	for range 2 {
+		f.problem(f.call(apiKey, "POST", "/v1/admin/rollouts", object{}), http.StatusUnprocessableEntity, "invalid")
+	}
+	for range 5 {
+		f.problem(f.call(apiKey, "POST", "/v1/admin/rollouts", object{}), http.StatusTooManyRequests, "rate_limited")
+	}
+	if calls := f.operatorsCalls(); len(calls) != 2 {
+		t.Errorf("entered: %v", calls)
+	}
+}

@@ -57,7 +57,7 @@ func (a *admin) servers(ctx context.Context, in *PageQuery) (*listOutput[MediaSe
 
 // ServerPath is the path of a media server.
 type ServerPath struct {
-	ID control.MediaServerID `path:"id" doc:"Id of the media server."`
+	ID control.MediaServerID `path:"id" maxLength:"64" doc:"Id of the media server."`
 }
 
 type serverOutput struct{ Body MediaServer }

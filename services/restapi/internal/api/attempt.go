@@ -17,7 +17,7 @@ import (
 
 // attempt is a call by which an operator would change the fleet. What its operation does is entered by [core.audited];
 // what is refused before, because of how it was asked, is entered when it has been answered. A caller without an API
-// key is no operator, and leaves no trace here: anybody could fill the audit.
+// key is no operator, and leaves no trace here: anybody could fill the audit. Nor do calls beyond a key's rate.
 type attempt struct {
 	by      auth.Principal
 	answer  middleware.WrapResponseWriter

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
 )
 
@@ -29,6 +30,9 @@ func (c *core) audited(ctx context.Context, action, object, reason string, err e
 	})
 	if failed != nil && err == nil {
 		return fmt.Errorf("enter %s of %s into the audit: %w", action, object, failed)
+	}
+	if failed != nil {
+		c.Log.WarnContext(ctx, "a refused call is not in the audit", logging.KeyError, failed)
 	}
 	return err
 }

@@ -40,13 +40,13 @@ func (c *core) guard(op *huma.Operation, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		principal, err := c.authenticate(r, who)
 		found := call{principal: principal, traceParent: traceParent(r)}
+		if err == nil {
+			err = c.limit(principal)
+		}
 		if err == nil && operates(op) {
 			found.attempt = &attempt{by: principal, answer: middleware.NewWrapResponseWriter(w, r.ProtoMajor)}
 			w = found.attempt.answer
 			defer c.enterRefusal(r, found.attempt)
-		}
-		if err == nil {
-			err = c.limit(principal)
 		}
 		if err == nil {
 			err = acceptable(r, op)
