@@ -264,10 +264,9 @@ func TestSimulcast_EachGetsItsLayer(t *testing.T) {
 	if got := ben.offerCount(); got != 1 {
 		t.Errorf("%d offers, want the first only", got)
 	}
+	// Not at every moment: a sender that a busy machine holds up counts as one that has stopped a layer.
 	for v, width := range map[*layerViewer]int{all: 640, cleo: 320} {
-		if err := v.sees(width); err != nil {
-			t.Error(err)
-		}
+		testkit.Eventually(t, func() error { return v.sees(width) })
 	}
 }
 
