@@ -29,7 +29,7 @@ type leader struct {
 
 func (w *wrapper) leader(queues *watch.Queues, registry prometheus.Registerer) *leader {
 	seen := overview.New(w.store, w.broker, queues.Sessions, registry, w.log)
-	rollouts := rollout.New(w.cfg.ID, w.store.Rollouts, w.store.MediaServers, w.store.Audit, w.log)
+	rollouts := rollout.New(w.cfg.ID, w.store.Rollouts, w.store.MediaServers, w.store.Audit, w.admit(), w.log)
 	drains := drain.New(drain.Deps{
 		Wrapper: w.cfg.ID, Servers: w.store.MediaServers, Sessions: w.store.Sessions, Sender: w.broker,
 		Audit: w.store.Audit, Room: w.room, Log: w.log,

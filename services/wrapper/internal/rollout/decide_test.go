@@ -23,7 +23,7 @@ func newStage(t *testing.T, percent int, list ...control.MediaServer) *stage {
 	t.Helper()
 	m := newModel(list...)
 	m.start("r", "v2", percent)
-	return &stage{m, t, rollout.New("w", m, servers{m}, audit{m}, slog.New(slog.DiscardHandler))}
+	return &stage{m, t, rollout.New("w", m, servers{m}, audit{m}, nil, slog.New(slog.DiscardHandler))}
 }
 
 // look looks after so long, and gives what the rollout is then.

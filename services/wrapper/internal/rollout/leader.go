@@ -53,6 +53,7 @@ type Leader struct {
 	rollouts Rollouts
 	servers  Servers
 	audit    Audit
+	admit    func(control.MediaServer) string
 	log      *slog.Logger
 
 	told   map[control.RolloutID]int // number of the last event that is in the audit
@@ -61,10 +62,14 @@ type Leader struct {
 	complained time.Time // of what does not go well
 }
 
-// New makes the leader of a Wrapper.
-func New(wrapper string, rollouts Rollouts, servers Servers, audit Audit, logger *slog.Logger) *Leader {
+// New makes the leader of a Wrapper. admit is why the fleet gives a server no sessions, "" if it does; nil: it asks for
+// no membership.
+func New(
+	wrapper string, rollouts Rollouts, servers Servers, audit Audit, admit func(control.MediaServer) string,
+	logger *slog.Logger,
+) *Leader {
 	return &Leader{
-		wrapper: wrapper, rollouts: rollouts, servers: servers, audit: audit,
+		wrapper: wrapper, rollouts: rollouts, servers: servers, audit: audit, admit: admit,
 		log: logger.With(slog.String(logging.KeyComponent, "rollout")), told: map[control.RolloutID]int{},
 	}
 }
@@ -110,6 +115,7 @@ func (l *Leader) Look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	l.doubt(servers)
 	rollouts, err := l.concerned(ctx, servers)
 	if err != nil {
 		return err
@@ -126,6 +132,19 @@ func (l *Leader) Look(ctx context.Context, now time.Time) error {
 		}
 	}
 	return l.carryOut(ctx, Orders(rollouts, servers))
+}
+
+// doubt has servers that the fleet refuses count as suspect: they are up, and nothing is moved there. They stand in for
+// nobody, and are no room for others.
+func (l *Leader) doubt(servers []control.MediaServer) {
+	if l.admit == nil {
+		return
+	}
+	for i := range servers {
+		if s := &servers[i]; s.Status == control.StatusUp && l.admit(*s) != "" {
+			s.Status = control.StatusSuspect
+		}
+	}
 }
 
 // concerned is the live rollout and those that servers are drained for.

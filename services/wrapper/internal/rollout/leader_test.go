@@ -15,7 +15,7 @@ import (
 )
 
 func newLeader(m *model, name string) *rollout.Leader {
-	return rollout.New(name, m, servers{m}, audit{m}, slog.New(slog.DiscardHandler))
+	return rollout.New(name, m, servers{m}, audit{m}, nil, slog.New(slog.DiscardHandler))
 }
 
 // play is a model, the Wrappers that may lead, and what random draws make of it.
