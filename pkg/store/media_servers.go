@@ -33,7 +33,7 @@ func (m *MediaServers) Register(ctx context.Context, server control.MediaServer)
 		{Key: "status", Value: control.StatusUp},
 		{Key: "capacity", Value: server.Capacity},
 		{Key: "load", Value: server.Load},
-		{Key: "placed", Value: int64(0)},
+		{Key: "placed", Value: server.Load.PipelinesCreated}, // not 0 when it is the record that was lost
 		{Key: "suspectedBy", Value: []string{}},
 		{Key: "startedAt", Value: server.StartedAt},
 		{Key: "heartbeatAt", Value: server.HeartbeatAt},
