@@ -40,8 +40,11 @@ func run(cfg app.Config) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal has its usual effect, so the second ends at once
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { // from then on signals have their usual effect, so the next one ends at once
+		stop()
+		signal.Stop(asked)
+	})
 	return app.Run(ctx, cfg, app.Deps{Asked: asked}, log)
 }
