@@ -103,7 +103,9 @@ func TestMembership_TakesOnlyManifestsThatTheKeyLeadsTo(t *testing.T) {
 
 func TestMembership_IsShownOfServers(t *testing.T) {
 	key := newMembershipKey(t)
-	f := newFleet(t, 1, func(c *app.Config) { c.MembershipKey = string(membership.KeyOf(key)) })
+	f := newFleet(t, 1, func(c *app.Config) { // as it comes out of a file
+		c.MembershipKey = " " + string(membership.KeyOf(key)) + "\n"
+	})
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
 	credential, err := membership.Issue(key, membership.Token{
 		Server: "member", Version: "v1", Generation: 1, NotBefore: time.Now().Add(-time.Hour), Expires: expires,

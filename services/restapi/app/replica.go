@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,7 @@ func newReplica(
 func settings(cfg Config) api.Settings {
 	return api.Settings{
 		ICEServers: cfg.ICE.Servers(), EmptyTimeout: cfg.EmptyTimeout, TokenTTL: cfg.TokenTTL,
-		Version: cfg.Build.Version(), Membership: membership.Key(cfg.MembershipKey),
+		Version: cfg.Build.Version(), Membership: membership.Key(strings.TrimSpace(cfg.MembershipKey)),
 	}
 }
 

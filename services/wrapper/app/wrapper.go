@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ func newWrapper(
 ) *wrapper {
 	pool := mediaclient.NewPool(mediaclient.PoolConfig{CallTimeout: cfg.RequestTimeout, Trace: tracer.Calls()}, logger)
 	w := &wrapper{cfg: cfg, broker: messages, store: database, pool: pool, fleet: fleet.New(pool), log: logger}
-	if key := membership.Key(cfg.MembershipKey); key != "" {
+	if key := membership.Key(strings.TrimSpace(cfg.MembershipKey)); key != "" {
 		w.admission = admission.New(admission.Deps{
 			Wrapper: cfg.ID, Key: key, Manifests: database.Membership, Servers: w.fleet.Servers, Audit: database.Audit,
 			Log: logger,
