@@ -48,7 +48,7 @@ export class Session extends EventTarget {
   #began = performance.now();
   #mediaDue = null; // since when there is something to receive
   #gapSince = null; // when media was lost
-  #relocation = null; // { epoch, gap, timer } while connections to the media server before go on
+  #relocation = null; // { from, epoch, gap, timer } while connections of an epoch before, from, go on
   #started = Promise.withResolvers?.() ?? withResolvers();
   #rejoined = null;
 
@@ -311,7 +311,7 @@ export class Session extends EventTarget {
       case 'connection-failed':
         return mine && this.#failed(connection, data);
       case 'disconnected':
-        return data.epoch < this.epoch ? this.#relocated() : this.#mediaLost(data);
+        return data.epoch < this.epoch ? this.#relocated(data.epoch) : this.#mediaLost(data);
       case 'reconnect':
         return data.epoch > this.epoch && this.#enter(data.epoch, data.reason);
       case 'ice-servers':
@@ -384,10 +384,11 @@ export class Session extends EventTarget {
   #enter(epoch, reason = relocating) {
     const first = this.epoch === 0;
     const keep = !first && !this.mediaDown && reason === relocating;
+    const from = this.epoch;
     this.epoch = epoch;
     this.mediaDown = false;
     this.#restart({ keep });
-    if (this.#publisher.previous || this.#subscriber.previous) this.#relocate(epoch);
+    if (this.#publisher.previous || this.#subscriber.previous) this.#relocate(from, epoch);
     else if (!first) this.emit('reconnect', { epoch });
   }
 
@@ -397,20 +398,21 @@ export class Session extends EventTarget {
     this.#subscriber.restart({ keep });
   }
 
-  #relocate(epoch) {
+  #relocate(from, epoch) {
     if (this.#subscriber.previous) this.#remote.followed();
-    this.#relocation = { epoch, gap: 0, timer: setTimeout(() => this.#relocated(), relocationTime) };
+    this.#relocation = { from, epoch, gap: 0, timer: setTimeout(() => this.#relocated(), relocationTime) };
     this.emit('relocating', { epoch });
   }
 
-  // The media server before releases its pipeline, or should have.
-  #relocated() {
-    if (!this.#relocation) return;
+  // The media server of an epoch before releases its pipeline, or should have. The end of an earlier one may be told late.
+  #relocated(before = this.epoch) {
+    const relocation = this.#relocation;
+    if (!relocation || before < relocation.from) return;
     this.#publisher.release();
     this.#subscriber.release();
-    const { epoch, gap } = this.#relocation;
+    if (this.#relocation !== relocation) return; // the application has left when it was told of a track
     this.#endRelocation();
-    this.emit('relocated', { epoch, gap });
+    this.emit('relocated', { epoch: relocation.epoch, gap: relocation.gap });
   }
 
   #endRelocation() {

@@ -62,7 +62,9 @@ export class Succession {
   }
 
   #succeed(track) {
-    const { old, id } = this.#heirs.get(track);
+    const heir = this.#heirs.get(track);
+    if (!heir) return; // gone by what the application did when it was told of another
+    const { old, id } = heir;
     this.#heirs.delete(track);
     this.#rest();
     const away = this.lastPacket(track) - this.lastPacket(old);

@@ -193,7 +193,7 @@ test('when the new server dies, too, the newest epoch wins', async (t) => {
 });
 
 test('a second relocation keeps the connections of the first, once they are connected', async (t) => {
-  const { told, old, subscribe, publishes, reconnect } = await inCall(t);
+  const { told, old, subscribe, publishes, reconnect, disconnected, settled } = await inCall(t);
   reconnect(2);
   const second = [await publishes(2), await subscribe(2)];
   for (const pc of second) pc.become('connected');
@@ -202,6 +202,31 @@ test('a second relocation keeps the connections of the first, once they are conn
   assert.deepEqual(FakePeerConnection.open, [...second, ...third]);
   assert.ok(!isOpen(old.publisher) && !isOpen(old.subscriber));
   assert.deepEqual(told, ['relocating 2', 'interrupted a1', 'relocating 3']);
+
+  disconnected(1); // of the first move, once more
+  await settled();
+  assert.deepEqual(FakePeerConnection.open, [...second, ...third]);
+  disconnected(2);
+  await eventually(() => told.includes('relocated 3'));
+  assert.deepEqual(FakePeerConnection.open, third);
+});
+
+test('an application may leave, or cease to receive, when it is told of a track that follows', async (t) => {
+  for (const end of ['unsubscribe', 'leave']) {
+    const { session, told, old, subscribe, publishes, reconnect, disconnected } = await inCall(t);
+    reconnect(2);
+    await publishes(2);
+    const subscriber = await subscribe(2);
+    for (const kind of ['audio', 'video']) new Received(kind, subscriber);
+    const warnings = [];
+    session.on('warning', ({ what, error }) => warnings.push(`${what}: ${error}`));
+    const ended = new Promise((resolve) => session.on('track', () => resolve(session[end]())));
+    disconnected(1);
+    await ended;
+    await eventually(() => !isOpen(old.publisher) && !isOpen(old.subscriber));
+    assert.deepEqual(warnings, []);
+    assert.equal(told.includes('relocated 2'), end === 'unsubscribe');
+  }
 });
 
 test('a session whose server is gone, or that another reason moves, begins anew as ever', async (t) => {
