@@ -94,7 +94,8 @@ func (c *tailAudit) print(w io.Writer, e control.AuditEntry) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, "%s  %-20s  %-18s  %-28s  %-8s  %s\n",
-		e.Time.Local().Format(time.DateTime), e.Actor, e.Action, e.Object, e.Result, e.Reason)
+		e.Time.Local().Format(time.DateTime), plain(e.Actor), plain(e.Action), plain(e.Object), plain(e.Result),
+		plain(e.Reason))
 }
 
 // verifyAudit is `orkestro audit verify`.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/orkestro/orkestro/cmd/orkestro/internal/operator"
 )
 
 // lookAgain is the pause between two looks at a fleet that is not ready.
@@ -32,6 +35,10 @@ func (c *readyCommand) Run(ctx context.Context, t terminal) error {
 		if err == nil {
 			found.print(t.out)
 			return nil
+		}
+		var problem *operator.ProblemError
+		if errors.As(err, &problem) && problem.Status == http.StatusUnauthorized {
+			return fmt.Errorf("--key: %w", err) // waiting does not mend it
 		}
 		select {
 		case <-ctx.Done():

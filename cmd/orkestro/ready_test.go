@@ -38,6 +38,11 @@ func TestReady_SaysWhatAFleetServes(t *testing.T) {
 	if err := c.Run(t.Context(), terminal{out: io.Discard}); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("three media servers were found: %v", err)
 	}
+
+	c.Timeout, c.Key = time.Hour, "another" // no time makes it right
+	if err := c.Run(t.Context(), terminal{out: io.Discard}); err == nil || !strings.Contains(err.Error(), "--key") {
+		t.Errorf("ready without a key: %v", err)
+	}
 }
 
 func TestHealth(t *testing.T) {
