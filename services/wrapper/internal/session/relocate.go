@@ -54,17 +54,21 @@ func (s *lifecycle) Relocate(ctx context.Context, r Request, b message.Relocate)
 	if move == nil || move.Epoch != b.Epoch || move.From.ID != b.Pipeline {
 		return nil
 	}
-	over := !time.Now().Before(move.Until)
-	if !over || !toldToMove(sess) {
-		err := s.tellToMove(ctx, r, sess, b.Reason)
-		if giveUp := over && r.Last; err != nil && !giveUp {
+	if time.Now().Before(move.Until) {
+		if err := s.tellToMove(ctx, r, sess, b.Reason); err != nil {
+			return err
+		}
+		return s.hastenRelocation(ctx, sess)
+	}
+	if lost, err := s.lost(ctx, *sess.Pipeline); err != nil || lost {
+		return err // it is about to be rebuilt: until then the pipeline before is all that there is
+	}
+	if !toldToMove(sess) {
+		if err := s.tellToMove(ctx, r, sess, b.Reason); err != nil && !r.Last {
 			return err
 		}
 	}
-	if over {
-		return s.endRelocation(ctx, r, sess)
-	}
-	return s.hastenRelocation(ctx, sess)
+	return s.endRelocation(ctx, r, sess)
 }
 
 // tellToMove is everything after the second pipeline is stored.

@@ -52,3 +52,28 @@ func TestRelocate_NobodyLosesMediaWithoutBeingToldWhereItGoesOn(t *testing.T) {
 		t.Error("the audit does not tell of the move")
 	}
 }
+
+// The server that a session is moved to is lost, and no other takes the session: it keeps what it has for longer than a
+// move takes, until there is one.
+func TestRelocate_KeepsTheOldPipelineWhileTheNewOneIsLost(t *testing.T) {
+	w := movable(t)
+	from := w.session().Pipeline.Server
+	w.relocate()
+	to := w.session().Pipeline.Server
+	must(t, w.store.MediaServers.SetStatus(w.ctx, to, "i", control.StatusDown))
+	w.fleet.down[to] = true
+	w.end()
+	if pipelines, _ := w.on(from); pipelines != 1 || w.session().Relocation == nil {
+		t.Errorf("%d pipelines where it was, move %+v", pipelines, w.session().Relocation)
+	}
+	if told := distinct(w.told("b")); slices.Contains(told, "disconnected") {
+		t.Errorf("told %v", told)
+	}
+
+	must(t, w.store.MediaServers.SetStatus(w.ctx, to, "i", control.StatusUp))
+	w.fleet.down[to] = false
+	w.relocate()
+	if pipelines, _ := w.on(from); pipelines != 0 || w.session().Relocation != nil {
+		t.Errorf("%d pipelines where it was, move %+v", pipelines, w.session().Relocation)
+	}
+}
