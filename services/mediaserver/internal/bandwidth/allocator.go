@@ -8,6 +8,7 @@ const (
 	raiseAfter    = 500 * time.Millisecond // for which it has to be there
 	keepTolerance = 1.1                    // of the bandwidth: bitrates of a video vary by themselves
 	squeeze       = 2                      // of the bandwidth: up to here every video keeps its lowest layer
+	clearLowest   = 1_200_000              // bit/s: up to here too while nothing speaks against it
 	restAfterDrop = 2 * time.Second        // without a raise; twice as long each time that a raise did not last
 	maxRest       = 30 * time.Second
 	lasting       = 10 * time.Second // a raise lasted
@@ -66,6 +67,10 @@ type Allocation struct {
 // each gets one layer more, the oldest first, as long as that fits. Less is given at once, more only after it has
 // fitted for a while. The zero value is ready; one goroutine at a time may use it.
 type Allocator struct {
+	// Clear is [Estimator.Clear]: nothing speaks against more than the bandwidth. Then every video gets its lowest layer
+	// as long as that is no great risk: to wait for proof would be to show nothing meanwhile.
+	Clear bool
+
 	fits    time.Time // since when a raise fits; zero: none does
 	raised  time.Time
 	dropped time.Time
@@ -74,7 +79,7 @@ type Allocator struct {
 
 // Allocate decides at now. The tracks are in the order of their importance.
 func (a *Allocator) Allocate(now time.Time, bandwidth int64, tracks []Track) Allocation {
-	targets, total, less := keep(bandwidth, tracks)
+	targets, total, less := a.keep(bandwidth, tracks)
 	if less {
 		a.drop(now)
 	}
@@ -117,9 +122,14 @@ func anyFresh(tracks []Track) bool {
 
 // keep is what of the present targets fits, and what it takes; less says that something got less than it had. A track
 // of which nothing is there keeps its target and takes nothing.
-func keep(bandwidth int64, tracks []Track) (targets []int, total int64, less bool) {
+func (a *Allocator) keep(bandwidth int64, tracks []Track) (targets []int, total int64, less bool) {
 	targets = make([]int, len(tracks))
 	limited := make([]Track, len(tracks)) // to what they have
+	atMost := squeeze * bandwidth
+	if a.Clear {
+		atMost = max(atMost, clearLowest)
+	}
+	begins := a.Clear && a.dropped.IsZero() // else what was taken comes back by a raise only, which is steady
 	for i := range tracks {
 		t := &tracks[i]
 		lowest, there := t.next(Nothing)
@@ -127,11 +137,11 @@ func keep(bandwidth int64, tracks []Track) (targets []int, total int64, less boo
 			targets[i] = t.Target
 			continue
 		}
-		if targets[i] = Nothing; t.Target == Nothing && !t.Fresh {
+		if targets[i] = Nothing; t.Target == Nothing && !t.Fresh && !begins {
 			continue
 		}
-		if total+t.cost(lowest) > squeeze*bandwidth {
-			less = less || !t.Fresh
+		if total+t.cost(lowest) > atMost {
+			less = less || !t.Fresh && t.Target != Nothing
 			continue
 		}
 		targets[i] = lowest

@@ -60,6 +60,7 @@ type Estimator struct {
 	sentAt   time.Time // when it was last seen that something was sent
 	sent     uint64    // bytes sent by then
 	explicit bool      // the client tells a rate itself (REMB)
+	hindered bool      // something was too much once
 }
 
 // NewEstimator makes the estimator of the connection whose packets are in history.
@@ -82,6 +83,10 @@ func (e *Estimator) Congested() bool {
 func (e *Estimator) Calm() bool {
 	return !e.Congested() && e.trend.ready() && e.queueing.wait() < calmQueue
 }
+
+// Clear says that the client reports what arrives, and that nothing has ever been too much: then the estimate is where
+// it began, or as far as what is sent has proven, and says nothing of what the connection does not carry.
+func (e *Estimator) Clear() bool { return !e.heard.IsZero() && !e.hindered }
 
 // Feedback takes a transport-wide feedback packet that came at now. Packets that were never sent, or were reported to
 // have arrived before, count for nothing.
@@ -158,7 +163,7 @@ func (e *Estimator) reduce(now time.Time, arriving float64) {
 	if arriving == 0 {
 		return // too early to know anything
 	}
-	e.reduced = now
+	e.reduced, e.hindered = now, true
 	if e.full.below(arriving) {
 		e.full = capacity{}
 	}
@@ -197,7 +202,7 @@ func (e *Estimator) reactToLoss(now time.Time) {
 	if share == 0 || now.Sub(e.lossCut) < lossReduceWait+e.rtt {
 		return
 	}
-	e.lossCut = now
+	e.lossCut, e.hindered = now, true
 	e.set(e.rate * (1 - share/2))
 }
 
@@ -207,6 +212,7 @@ func (e *Estimator) set(rate float64) { e.rate = min(max(rate, minRate), maxRate
 // because there was too little for anything, it doubles every few seconds, so that it is tried again. Call it a few
 // times a second.
 func (e *Estimator) Tick(now time.Time) {
+	e.hindered = e.hindered || e.Congested()
 	switch sent := e.history.Bytes(); {
 	case sent != e.sent || e.sentAt.IsZero():
 		e.sent, e.sentAt = sent, now
@@ -217,7 +223,7 @@ func (e *Estimator) Tick(now time.Time) {
 	if e.heard.IsZero() || now.Sub(e.heard) < silence || e.sent == e.heardAt {
 		return
 	}
-	e.heard, e.heardAt = now, e.sent
+	e.heard, e.heardAt, e.hindered = now, e.sent, true
 	e.set(e.rate / 2)
 }
 
@@ -227,6 +233,6 @@ func (e *Estimator) REMB(now time.Time, bitrate float64) {
 	if math.IsNaN(bitrate) || !e.heard.IsZero() && now.Sub(e.heard) < rembLife {
 		return
 	}
-	e.explicit = true
+	e.explicit, e.hindered = true, true
 	e.set(bitrate)
 }

@@ -58,6 +58,7 @@ func (f *forwarder) run(p *path) {
 func (f *forwarder) decide() {
 	f.own.estimator.Tick(time.Now())
 	track := bandwidth.Track{Layers: f.layers, Max: -1, Target: f.target, Fresh: f.fresh}
+	f.allocator.Clear = f.own.estimator.Clear()
 	a := f.allocator.Allocate(time.Now(), f.own.estimator.Rate()-audioRate, []bandwidth.Track{track})
 	if !f.fresh && a.Targets[0] != f.target {
 		f.changes++
