@@ -173,6 +173,7 @@ func (s *shaper) allocate(now time.Time, tracks []bandwidth.Track) {
 		s.free() // a client that tells nothing gets everything
 		return
 	}
+	s.allocator.Clear = s.estimator.Clear()
 	allocation := s.allocator.Allocate(now, s.estimator.Rate(), tracks)
 	s.want = allocation.Want
 	for i, v := range s.videos {
@@ -201,16 +202,16 @@ type Quality struct {
 // qualityPeriod is the least time between two changes that are told: chosen.
 const qualityPeriod = time.Second
 
-// quality is what is sent of the videos that have several layers, and whether it is to be told: when it is another than
-// was told last, for as long as decisions are apart, so that a switch that is under way is not told twice. It needs
-// s.mu.
+// quality is what is sent of the videos that have several layers and have begun, and whether it is to be told: when it
+// is another than was told last, for as long as decisions are apart, so that a switch that is under way is not told
+// twice. It needs s.mu.
 func (s *shaper) quality(now time.Time, tracks []bandwidth.Track) (q Quality, tell bool) {
 	steady, begun := true, false
 	for i, v := range s.videos {
 		layer := v.sink.Layer()
 		steady, v.sending = steady && layer == v.sending, layer
 		begun = begun || v.sink.Sent().Packets > 0
-		if len(tracks[i].Layers) > 1 {
+		if len(tracks[i].Layers) > 1 && !v.begins() {
 			q.Streams = append(q.Streams, control.StreamQuality{
 				ID: control.StreamID(v.sink.streamID), Layer: layer, Layers: len(tracks[i].Layers),
 				Limit: limitOf(layer, &tracks[i]),
@@ -225,6 +226,12 @@ func (s *shaper) quality(now time.Time, tracks []bandwidth.Track) (q Quality, te
 	}
 	s.told, s.toldAt = q, now
 	return q, true
+}
+
+// begins says that a video which is to be sent waits for the client's answer or for its first keyframe: nothing can be
+// told of it yet.
+func (v *shaped) begins() bool {
+	return v.sending < 0 && v.target != bandwidth.Nothing && v.sink.Sent().Packets == 0
 }
 
 // limitOf says why a layer is not a higher one.
