@@ -58,8 +58,8 @@ type Load struct {
 	BitrateOut       int64   `bson:"bitrateOut" json:"bitrateOut"` // bits per second
 	PipelinesCreated int64   `bson:"pipelinesCreated" json:"-"`    // fleet pipelines ever made by this instance
 
-	ConnectionsConnected int64 `bson:"connectionsConnected" json:"connectionsConnected"` // ever, by this instance
-	ConnectionsFailed    int64 `bson:"connectionsFailed" json:"connectionsFailed"`       // likewise
+	ConnectionsConnected int64 `bson:"connectionsConnected" json:"-"` // ever, by this instance
+	ConnectionsFailed    int64 `bson:"connectionsFailed" json:"-"`    // likewise
 }
 
 // MediaServer is one document of the collection "mediaservers". The server itself writes identity, load and heartbeat;
