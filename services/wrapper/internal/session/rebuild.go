@@ -27,14 +27,20 @@ func (s *lifecycle) Rebuild(ctx context.Context, r Request, b message.Rebuild) e
 			return err
 		}
 	}
-	if err := s.tellEpoch(ctx, r, message.UserTypeDisconnected, b.Epoch, b.Reason); err != nil {
-		return err
+	gone := func() error { return s.tellEpoch(ctx, r, message.UserTypeDisconnected, b.Epoch, b.Reason) }
+	carried := sess.Relocation != nil && !moving // by the pipeline before: it goes only when there is a next one
+	if !carried {
+		err = gone()
 	}
 	switch {
+	case err != nil:
 	case moving:
 		err = s.endRelocation(ctx, r, sess)
 	case sess.Epoch == b.Epoch:
 		sess, err = s.replaceLost(ctx, r, sess)
+	}
+	if err == nil && sess != nil && carried {
+		err = gone()
 	}
 	if err != nil || sess == nil {
 		return err

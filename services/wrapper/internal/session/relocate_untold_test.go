@@ -9,6 +9,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/mediaapi"
 	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
 )
 
 // Who began a move died right after it was stored, and nobody went on before its time was up: users hear of the new
@@ -62,6 +63,13 @@ func TestRelocate_KeepsTheOldPipelineWhileTheNewOneIsLost(t *testing.T) {
 	to := w.session().Pipeline.Server
 	must(t, w.store.MediaServers.SetStatus(w.ctx, to, "i", control.StatusDown))
 	w.fleet.down[to] = true
+	there := w.fleet.list
+	w.fleet.list = slices.DeleteFunc(slices.Clone(there), func(s control.MediaServer) bool { return s.ID != to })
+	err := w.service[0].Rebuild(w.ctx, request(session.RebuildID(sid, 2)), message.Rebuild{
+		Epoch: 2, Pipeline: w.session().Pipeline.ID, Reason: session.ReasonServerDown,
+	})
+	wantCode(t, err, control.CodeUnavailable) // there is no place
+	w.fleet.list = there
 	w.end()
 	if pipelines, _ := w.on(from); pipelines != 1 || w.session().Relocation == nil {
 		t.Errorf("%d pipelines where it was, move %+v", pipelines, w.session().Relocation)
