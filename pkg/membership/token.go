@@ -63,8 +63,8 @@ func (t Token) check() error {
 	return nil
 }
 
-// names reports whether a server of that id may use the token.
-func (t Token) names(id control.MediaServerID) bool {
+// Names reports whether a server of that id may use the token.
+func (t Token) Names(id control.MediaServerID) bool {
 	if prefix, many := strings.CutSuffix(t.Server, "*"); many {
 		return strings.HasPrefix(string(id), prefix)
 	}

@@ -126,7 +126,7 @@ func (m Manifest) examine(s control.MediaServer) claim {
 		c.refused, c.expires = RefusedForged, time.Time{}
 	case !proves(token.Key, s):
 		c.refused = RefusedReplayed
-	case !token.names(s.ID):
+	case !token.Names(s.ID):
 		c.refused = RefusedServer
 	case token.Version != s.Version, len(m.Versions) > 0 && !slices.Contains(m.Versions, s.Version):
 		c.refused = RefusedVersion

@@ -85,7 +85,8 @@ func (f *fleet) register(ctx context.Context, stats func() media.Stats) {
 		defer cancel()
 		_ = db.Close(ctx)
 	}()
-	registration := announce.NewRegistration(registry{db.MediaServers, db.Audit}, f.server, stats, f.log)
+	members := registry{db.MediaServers, db.Audit, f.cfg.MembershipFile}
+	registration := announce.NewRegistration(members, f.server, stats, f.log)
 	f.database.Store(db)
 	f.registration.Store(registration)
 	renewing, stopRenewing := context.WithCancel(ctx)

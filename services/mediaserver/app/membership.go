@@ -74,8 +74,8 @@ func (f *fleet) showMembership(ctx context.Context, servers *store.MediaServers,
 		return "the file cannot be read: " + err.Error()
 	}
 	token := credential.Token
-	if token.Version != f.server.Version { // what is shown now may be good
-		return fmt.Sprintf("the token is for version %s, this is %s", token.Version, f.server.Version)
+	if problem := unfit(token, f.server); problem != "" { // what is shown now may be good
+		return problem
 	}
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
@@ -91,14 +91,32 @@ func (f *fleet) showMembership(ctx context.Context, servers *store.MediaServers,
 	return ""
 }
 
+// unfit is why a token cannot be that of a server, "" if it can.
+func unfit(token membership.Token, server nouns.MediaServer) string {
+	switch {
+	case token.Version != server.Version:
+		return fmt.Sprintf("the token is for version %s, this is %s", token.Version, server.Version)
+	case !token.Names(server.ID):
+		return fmt.Sprintf("the token is for server %s, this is %s", token.Server, server.ID)
+	default:
+		return ""
+	}
+}
+
 // registry enters what it registers into the audit.
 type registry struct {
 	*store.MediaServers
 	audit *store.Audit
+	file  string // of the server's membership, "": none
 }
 
 // Register implements [announce.Registry]. It is one entry for each life of a process.
 func (r registry) Register(ctx context.Context, server nouns.MediaServer) error {
+	if r.file != "" { // it may have been replaced since the process began
+		if credential, err := readCredential(r.file); err == nil && unfit(credential.Token, server) == "" {
+			server.Membership = credential.Present(server)
+		}
+	}
 	if err := r.MediaServers.Register(ctx, server); err != nil {
 		return err
 	}
