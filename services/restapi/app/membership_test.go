@@ -49,6 +49,17 @@ func TestAudit_HasOperatorsCallsThatWereRefused(t *testing.T) {
 	}
 }
 
+// A call that is made again with its key is answered as before, and is one entry.
+func TestAudit_HasARefusalOnce(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	for range 2 {
+		f.problem(f.call(apiKey, "POST", "/v1/admin/servers/m1/drain", object{}, "Idempotency-Key", "k"), 404, "not_found")
+	}
+	if got := f.operatorsCalls(); len(got) != 1 {
+		t.Errorf("entered: %v", got)
+	}
+}
+
 func newMembershipKey(t *testing.T) ed25519.PrivateKey {
 	t.Helper()
 	key, err := membership.NewKey()

@@ -82,9 +82,12 @@ func (c *core) once(w http.ResponseWriter, r *http.Request, body []byte, found c
 		problem.FromError(err).Write(w, r)
 		return
 	}
-	c.Keys.Serve(w, r, idempotency.Call{
+	replayed := c.Keys.Serve(w, r, idempotency.Call{
 		Caller: found.principal.Actor(), Target: target(r), Key: key, Body: body,
 	}, serve)
+	if replayed && found.attempt != nil {
+		found.attempt.entered.Store(true) // when it was first answered
+	}
 }
 
 // target is what a call is made on: its path, and its query where it has one, in whatever order that is written.

@@ -73,8 +73,11 @@ func CheckKey(key string) error {
 }
 
 // Serve answers a call: with the answer that is stored, or by next, which handles it under the request id it is given.
-// An answer of next is stored unless it is a failure of ours (5xx), after which the caller may try again.
-func (k *Keeper) Serve(w http.ResponseWriter, r *http.Request, c Call, next func(http.ResponseWriter, string)) {
+// An answer of next is stored unless it is a failure of ours (5xx), after which the caller may try again. Serve reports
+// whether the answer was a stored one.
+func (k *Keeper) Serve(
+	w http.ResponseWriter, r *http.Request, c Call, next func(http.ResponseWriter, string),
+) (replayed bool) {
 	record, claimed, err := k.claim(r.Context(), c)
 	switch {
 	case err != nil:
@@ -90,7 +93,9 @@ func (k *Keeper) Serve(w http.ResponseWriter, r *http.Request, c Call, next func
 		}).Write(w, r)
 	default:
 		replay(w, *record.Response)
+		return true
 	}
+	return false
 }
 
 // claim tries once more when the record disappears between two looks at it.
