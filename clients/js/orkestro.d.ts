@@ -102,7 +102,8 @@ export interface SessionEvents {
   recovered: { streamId: string; ms: number | null };
   /**
    * The session is moved to another media server while its media goes on: connections to that are being made under this
-   * epoch, and each received track takes the place of the old one when its media arrives.
+   * epoch, and each received track takes the place of the old one when its media arrives. `relocated` follows, unless a
+   * still newer epoch, a rejoin or the end comes first.
    */
   relocating: { epoch: number };
   /**
