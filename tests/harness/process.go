@@ -108,7 +108,7 @@ func (p *Process) Ended(timeout time.Duration) error {
 	select {
 	case err := <-p.exited:
 		p.cmd = nil
-		return err
+		return p.outcome(err)
 	case <-timer.C:
 		return fmt.Errorf("harness: %s has not ended within %s", p.Name, timeout)
 	}
@@ -124,7 +124,7 @@ func (p *Process) end(signal syscall.Signal) error {
 	defer timer.Stop()
 	select {
 	case err := <-p.exited:
-		if err != nil {
+		if err := p.outcome(err); err != nil {
 			return fmt.Errorf("harness: %s: %w", p.Name, err)
 		}
 		return nil
