@@ -29,7 +29,9 @@ func (m *MediaServers) Drain(ctx context.Context, id control.MediaServerID, drai
 }
 
 // DrainBySignal is [MediaServers.Drain] by the process of an instance that was asked to end. It does not put off the
-// deadline of an operator. Errors: [ErrGuard] when the server is drained already, or another instance has taken the id.
+// deadline of an operator. A rollout's drain becomes one of its own, begun now: the rollout's may have begun before the
+// process did, as otherwise only that of an earlier process has. Errors: [ErrGuard] when the server is drained
+// already, or another instance has taken the id.
 func (m *MediaServers) DrainBySignal(
 	ctx context.Context, id control.MediaServerID, instance control.InstanceID, drain control.Drain,
 ) error {
@@ -40,7 +42,7 @@ func (m *MediaServers) DrainBySignal(
 	deadline := bson.E{Key: "drain.deadline", Value: drain.Deadline}
 	return m.first(ctx, "drain", id,
 		change{append(active(), own), draining(drain)},
-		change{bson.D{isDraining(), own, byRollout()}, bson.D{deadline, then, {Key: "drain.by", Value: drain.By}}},
+		change{bson.D{isDraining(), own, byRollout()}, draining(drain)},
 		change{bson.D{isDraining(), own, later}, bson.D{deadline, then}},
 		change{bson.D{isDraining(), own}, bson.D{then}})
 }
