@@ -45,7 +45,7 @@ func checkWayIn(m manifests, i int, protocol core.Protocol, port int32) string {
 		return fmt.Sprintf("mediaserver-%d: nothing leads to %s port %d", i, protocol, port)
 	}
 	if !service.Spec.PublishNotReadyAddresses {
-		return service.Name + ": its calls would end when it is not ready, as while it drains"
+		return service.Name + ": its calls would end when it is not ready, as while its pod is being deleted"
 	}
 	for _, p := range service.Spec.Ports {
 		if p.Protocol != protocol || p.Port != port || p.TargetPort.IntVal != port {
@@ -116,7 +116,7 @@ var mediaSpoils = []spoil{
 	{"any node", "dev", "does not lead to the same port", func(m *manifests) {
 		named[*core.Service](*m, "mediaserver-1").Spec.ExternalTrafficPolicy = core.ServiceExternalTrafficPolicyCluster
 	}},
-	{"only while ready", "loadbalancer", "as while it drains", func(m *manifests) {
+	{"only while ready", "loadbalancer", "as while its pod is being deleted", func(m *manifests) {
 		named[*core.Service](*m, "mediaserver-2").Spec.PublishNotReadyAddresses = false
 	}},
 }
