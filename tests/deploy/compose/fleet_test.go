@@ -36,6 +36,9 @@ func TestFleet(t *testing.T) {
 		t.Errorf("the banner is\n%s", banner)
 	}
 	testkit.Eventually(t, func() error { return answers(base + "/demo/") })
+	if err := answers(base + "/metrics"); err == nil {
+		t.Error("everybody gets the metrics of a replica")
+	}
 
 	api := harness.NewAPI(settings(t)["API_KEY"].value, base)
 	if _, err := api.CreateSession(t.Context(), "call"); err != nil {
