@@ -149,8 +149,6 @@ func (m *Monitor) pursue(ctx context.Context, one instance, c claim) {
 		return
 	}
 	if err == nil {
-		m.log.Warn("media server lost, rebuilding its sessions",
-			slog.String(logging.KeyServer, string(one.id)), slog.String(logging.KeyInstance, string(one.instance)))
 		err = m.rebuilder.Lost(ctx, one.id, one.instance)
 	}
 	if err != nil && ctx.Err() == nil {

@@ -141,23 +141,6 @@ func (r *Reconciler) server(ctx context.Context, server control.MediaServer) err
 	return err
 }
 
-// Lost has the sessions of an instance rebuilt, and puts the loss on record.
-func (r *Reconciler) Lost(ctx context.Context, id control.MediaServerID, instance control.InstanceID) error {
-	server, err := r.store.MediaServers.Get(ctx, id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	alive := server.Instance
-	if alive == instance || server.Status == control.StatusDown {
-		alive = ""
-	}
-	rebuilt := r.rebuild(ctx, id, alive) // first: people wait for it
-	return errors.Join(rebuilt, r.store.Audit.Append(ctx, control.AuditEntry{
-		ID: control.NewID(), Time: time.Now().UTC(), Actor: "wrapper:" + r.replica, Action: "server.down",
-		Object: "server:" + string(id), Reason: "instance " + string(instance), Result: "ok",
-	}))
-}
-
 // rebuild asks for every session with a pipeline on server that is not on the instance alive.
 func (r *Reconciler) rebuild(ctx context.Context, server control.MediaServerID, alive control.InstanceID) error {
 	stranded, err := r.store.Sessions.Stranded(ctx, server, alive)
