@@ -29,7 +29,7 @@ func (r *Reconciler) Lost(ctx context.Context, id control.MediaServerID, instanc
 	if alive == instance || server.Status == control.StatusDown {
 		alive = ""
 	}
-	rebuilt := r.rebuild(ctx, id, alive) // first: people wait for it
+	rebuilt := r.rebuild(ctx, id, alive)                   // first: people wait for it
 	occasion := action + "/" + server.HeartbeatAt.String() // it may be back, and be lost again
 	return errors.Join(rebuilt, r.store.Audit.Append(ctx, control.AuditEntry{
 		ID: control.DeriveID(string(instance), occasion), Time: time.Now().UTC(), Actor: "wrapper:" + r.replica,
