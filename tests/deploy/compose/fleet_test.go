@@ -26,11 +26,11 @@ func TestFleet(t *testing.T) {
 	}
 	m := startMachine(t)
 	for _, service := range []string{
-		"mediaserver-1", "mediaserver-2", "wrapper-1", "wrapper-2", "restapi-1", "restapi-2", "proxy", "demo",
+		"mediaserver-1", "mediaserver-2", "wrapper-1", "wrapper-2", "restapi-1", "restapi-2", "balancer", "demo",
 	} {
 		m.start(t, service)
 	}
-	base := "http://" + m.address(t, "proxy", "8080")
+	base := "http://" + m.address(t, "balancer", "8080")
 	banner := m.operate(t, "ready", "--restapis=2", "--wrappers=2", "--mediaservers=2", "--demo")
 	if !strings.Contains(banner, "2 REST replicas, 2 Wrappers and 2 media servers") {
 		t.Errorf("the banner is\n%s", banner)

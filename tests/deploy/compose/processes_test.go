@@ -111,7 +111,7 @@ func (m *machine) start(t *testing.T, service string) {
 	t.Helper()
 	s := m.project.Services[service]
 	line := slices.Concat([]string(s.Entrypoint), []string(s.Command))
-	if service == "proxy" { // as the image's own command
+	if service == "balancer" { // as the image's own command
 		line = []string{haproxy, "-W", "-db", "-f", filepath.Join(folder, "haproxy.cfg")}
 	}
 	program := line[0]

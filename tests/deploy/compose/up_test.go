@@ -13,7 +13,7 @@ const fakeDocker = `#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
 "compose config") printf '%s\n' "$CONFIG" ;;
-"compose config --services") printf 'proxy\ndemo\n'; seq 20000 ;; # more than a pipe holds
+"compose config --services") printf 'balancer\ndemo\n'; seq 20000 ;; # more than a pipe holds
 esac
 `
 
