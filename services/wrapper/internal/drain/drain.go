@@ -17,6 +17,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/store"
+	"github.com/orkestro/orkestro/services/wrapper/internal/session"
 )
 
 const (
@@ -45,11 +46,6 @@ type Sessions interface {
 	OnServer(ctx context.Context, server control.MediaServerID) ([]store.SessionSummary, error)
 }
 
-// Sender puts requests into the queues of sessions: [broker.Broker].
-type Sender interface {
-	Send(ctx context.Context, queue string, m broker.Message) error
-}
-
 // Audit is where it is entered that a server is drained: [store.Audit].
 type Audit interface {
 	Append(ctx context.Context, entry control.AuditEntry) error
@@ -63,7 +59,7 @@ type Deps struct {
 	Wrapper  string // id of this one, for the audit
 	Servers  Servers
 	Sessions Sessions
-	Sender   Sender
+	Sender   session.Sender
 	Audit    Audit
 	Room     Room
 	Log      *slog.Logger

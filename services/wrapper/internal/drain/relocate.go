@@ -3,8 +3,6 @@ package drain
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -127,18 +124,8 @@ func (w *watched) forget(left []store.SessionSummary) {
 
 // ask puts the request to move into a session's queue.
 func (d *Drainer) ask(ctx context.Context, sess store.SessionSummary) error {
-	body, err := json.Marshal(message.Relocate{Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Reason: "draining"})
-	if err != nil {
-		return err
-	}
-	err = d.Sender.Send(ctx, message.SessionQueue(sess.ID).Name, broker.Message{
-		ID: session.RelocateID(sess.ID, sess.Epoch), Type: message.TypeRelocate, Session: string(sess.ID),
-		Time: time.Now().UTC(), Version: message.Version, Body: body,
-	})
-	if errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
-		return nil // closed meanwhile, or its queue is being made again or full: it is asked again
-	}
-	return err
+	return session.Ask(ctx, d.Sender, sess.ID, session.RelocateID(sess.ID, sess.Epoch), message.TypeRelocate,
+		message.Relocate{Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Reason: "draining"})
 }
 
 // obstacle is why a session stays that was asked before, "" if nothing is known to be in the way of any.

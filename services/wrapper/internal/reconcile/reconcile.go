@@ -5,7 +5,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -49,18 +48,13 @@ type Fleet interface {
 // Connect reaches a server, if the registered instance answers.
 type Connect func(ctx context.Context, id control.MediaServerID) (Server, error)
 
-// Sender sends requests.
-type Sender interface {
-	Send(ctx context.Context, queue string, m broker.Message) error
-}
-
 // Reconciler compares servers and sessions. Safe for concurrent use.
 type Reconciler struct {
 	every   time.Duration
 	store   *store.Store
 	fleet   Fleet
 	connect Connect
-	sender  Sender
+	sender  session.Sender
 	log     *slog.Logger
 	replica string
 
@@ -73,7 +67,7 @@ type Reconciler struct {
 
 // New is a reconciler that looks every so often; Run starts it. replica is the id of this Wrapper, for the audit.
 func New(
-	every time.Duration, replica string, st *store.Store, f Fleet, c Connect, s Sender, logger *slog.Logger,
+	every time.Duration, replica string, st *store.Store, f Fleet, c Connect, s session.Sender, logger *slog.Logger,
 ) *Reconciler {
 	return &Reconciler{
 		every: every, replica: replica, store: st, fleet: f, connect: c, sender: s,
@@ -156,20 +150,10 @@ func (r *Reconciler) rebuild(ctx context.Context, server control.MediaServerID, 
 }
 
 func (r *Reconciler) ask(ctx context.Context, sess store.SessionSummary, gone bool) error {
-	body, err := json.Marshal(message.Rebuild{
-		Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: session.ReasonServerDown,
-	})
-	if err != nil {
-		return err
-	}
-	err = r.sender.Send(ctx, message.SessionQueue(sess.ID).Name, broker.Message{
-		ID: session.RebuildID(sess.ID, sess.Epoch), Type: message.TypeRebuild, Session: string(sess.ID),
-		Time: time.Now().UTC(), Version: message.Version, Body: body,
-	})
-	if errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
-		return nil // closed meanwhile, or its queue is being made again or full: the next round finds it
-	}
-	return err
+	return session.Ask(ctx, r.sender, sess.ID, session.RebuildID(sess.ID, sess.Epoch), message.TypeRebuild,
+		message.Rebuild{
+			Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID, Gone: gone, Reason: session.ReasonServerDown,
+		})
 }
 
 // pipelines compares what a server has with what sessions want. The sessions are read first, so that a pipeline that

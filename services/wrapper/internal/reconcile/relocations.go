@@ -2,15 +2,12 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/logging"
 	"github.com/orkestro/orkestro/pkg/message"
@@ -72,16 +69,6 @@ func (r *Reconciler) endRelocations(ctx context.Context, asked map[control.Sessi
 // askToEnd repeats the request that a session is moved by: what is left to do of it is its end.
 func (r *Reconciler) askToEnd(ctx context.Context, sess store.SessionSummary) error {
 	move := sess.Relocation
-	body, err := json.Marshal(message.Relocate{Epoch: move.Epoch, Pipeline: move.From.ID})
-	if err != nil {
-		return err
-	}
-	err = r.sender.Send(ctx, message.SessionQueue(sess.ID).Name, broker.Message{
-		ID: session.RelocateID(sess.ID, move.Epoch), Type: message.TypeRelocate, Session: string(sess.ID),
-		Time: time.Now().UTC(), Version: message.Version, Body: body,
-	})
-	if errors.Is(err, broker.ErrUnroutable) || errors.Is(err, broker.ErrFull) {
-		return nil // closed meanwhile, or its queue is being made again or full: a later round finds it
-	}
-	return err
+	return session.Ask(ctx, r.sender, sess.ID, session.RelocateID(sess.ID, move.Epoch), message.TypeRelocate,
+		message.Relocate{Epoch: move.Epoch, Pipeline: move.From.ID})
 }
