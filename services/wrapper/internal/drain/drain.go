@@ -70,13 +70,13 @@ type Deps struct {
 type Drainer struct {
 	Deps
 	watched map[control.MediaServerID]*watched
-	told    map[string]bool // drains that the audit knows the end of, by the ids of its entries
+	told    map[control.MediaServerID]string // the last drain that the audit knows the end of: the id of its entry
 }
 
 // New makes a drainer; Run starts it.
 func New(d Deps) *Drainer {
 	d.Log = d.Log.With(slog.String(logging.KeyComponent, "drain"))
-	return &Drainer{Deps: d, watched: map[control.MediaServerID]*watched{}, told: map[string]bool{}}
+	return &Drainer{Deps: d, watched: map[control.MediaServerID]*watched{}, told: map[control.MediaServerID]string{}}
 }
 
 // Run looks until ctx ends.
@@ -127,6 +127,7 @@ func (d *Drainer) Look(ctx context.Context, now time.Time) error {
 			err = d.empty(ctx, s, now)
 		default:
 			delete(d.watched, s.ID)
+			delete(d.told, s.ID)
 			continue
 		}
 		if err != nil && !errors.Is(err, store.ErrGuard) { // a lost guard: the drain was undone, or is another one
@@ -193,7 +194,7 @@ func (d *Drainer) drained(ctx context.Context, s control.MediaServer, now time.T
 // have lived to tell. Twice is one entry.
 func (d *Drainer) tell(ctx context.Context, s control.MediaServer, now time.Time) error {
 	id := control.DeriveID(string(s.ID)+"/"+string(s.Instance), fmt.Sprintf("drained/%d", s.Drain.Since.UnixMilli()))
-	if d.told[id] {
+	if d.told[s.ID] == id {
 		return nil
 	}
 	err := d.Audit.Append(ctx, control.AuditEntry{
@@ -201,7 +202,7 @@ func (d *Drainer) tell(ctx context.Context, s control.MediaServer, now time.Time
 		Reason: "drained by " + s.Drain.By, Result: "ok",
 	})
 	if err == nil {
-		d.told[id] = true
+		d.told[s.ID] = id
 	}
 	return err
 }
