@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 
 	"github.com/pion/logging"
 )
@@ -22,8 +24,24 @@ func (l pionLogger) write(text string) { l.log.Debug("pion", "text", text) }
 
 func (l pionLogger) writef(format string, args []any) {
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		l.write(fmt.Sprintf(format, args...))
+		l.write(fmt.Sprintf(format, atRest(args)...))
 	}
+}
+
+// atRest replaces pointers to what does not print itself by their type: Pion hands its tracks to "%+v" while other
+// goroutines change them, and to print them reads their fields past their locks.
+func atRest(args []any) []any {
+	printed := slices.Clone(args)
+	for i, arg := range args {
+		switch arg.(type) {
+		case error, fmt.Stringer:
+			continue
+		}
+		if reflect.ValueOf(arg).Kind() == reflect.Pointer {
+			printed[i] = fmt.Sprintf("%T", arg)
+		}
+	}
+	return printed
 }
 
 // Trace drops what is about every packet.
