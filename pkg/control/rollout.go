@@ -59,6 +59,13 @@ type Rollout struct {
 // RolloutSlot is the Slot of the live rollout.
 const RolloutSlot = "live"
 
+// Drains reports whether r wants a server drained, whoever does it: it is of the present share, and not replaced yet.
+func (r Rollout) Drains(s MediaServer) bool {
+	e := r.Share.Find(s.ID)
+	goesOn := r.State == RolloutRunning || r.State == RolloutPaused
+	return goesOn && e != nil && e.State != RolloutServerReplaced && s.Version != r.To
+}
+
 // RolloutPhase says what a share waits for.
 type RolloutPhase string
 

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,35 @@ func TestDrain_OfOneThatIsDrainedOrDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.problem(f.call(apiKey, "POST", serverPath+"/drain", `{}`), http.StatusConflict, "conflict")
+}
+
+// What a rollout drains would be drained again at once: an undo that does not last is none.
+func TestDrain_OfARolloutIsNotUndone(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	registerServer(t, f)
+	ctx := t.Context()
+	live := control.Rollout{
+		ID: "r", To: "v2", Timeout: time.Hour, State: control.RolloutRunning,
+		Share: &control.RolloutShare{Servers: []control.RolloutServer{{ID: "m1", State: control.RolloutServerDraining}}},
+	}
+	if err := f.store.Rollouts.Insert(ctx, live); err != nil {
+		t.Fatal(err)
+	}
+	f.must(http.StatusAccepted, apiKey, "POST", serverPath+"/drain", `{}`)
+	refused := f.call(apiKey, "DELETE", serverPath+"/drain", nil)
+	f.problem(refused, http.StatusConflict, "conflict")
+	if want := "drained for rollout r, which is running"; !strings.Contains(string(refused.body), want) {
+		t.Errorf("it says %s", refused.body)
+	}
+	if s := f.mediaServer(); s.Availability != "draining" {
+		t.Errorf("refused, the server is %s", s.Availability)
+	}
+	f.problem(f.call(apiKey, "DELETE", "/v1/admin/servers/m2/drain", nil), http.StatusNotFound, "not_found")
+	live.State = control.RolloutStopped
+	if err := f.store.Rollouts.Step(ctx, live); err != nil {
+		t.Fatal(err)
+	}
+	f.must(http.StatusNoContent, apiKey, "DELETE", serverPath+"/drain", nil)
 }
 
 func TestDrain_NamesWhatIsWrong(t *testing.T) {

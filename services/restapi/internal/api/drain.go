@@ -78,8 +78,31 @@ func (a *admin) drain(ctx context.Context, in *struct {
 
 // undrain has a media server given work again. One that is active stays so.
 func (a *admin) undrain(ctx context.Context, in *ServerPath) (*struct{}, error) {
-	err := a.change(ctx, in.ID, control.AvailabilityActive, a.Store.MediaServers.Undrain(ctx, in.ID))
+	err := a.rolledOut(ctx, in.ID)
+	if err == nil {
+		err = a.change(ctx, in.ID, control.AvailabilityActive, a.Store.MediaServers.Undrain(ctx, in.ID))
+	}
 	return nil, a.audited(ctx, "server.undrain", serverObject(in.ID), "", err)
+}
+
+// rolledOut is a conflict if a rollout drains a server: it would begin again at once.
+func (a *admin) rolledOut(ctx context.Context, id control.MediaServerID) error {
+	live, err := a.Store.Rollouts.Live(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	server, err := a.Store.MediaServers.Get(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if !live.Drains(server) {
+		return nil
+	}
+	return control.Errorf(control.CodeConflict, "media server %s is drained for rollout %s, which is %s: abort that first",
+		id, live.ID, live.State)
 }
 
 // change explains a lost guard; it is none if the server is what it was to become already.

@@ -3,7 +3,6 @@ package rollout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -56,8 +55,9 @@ type Leader struct {
 	admit    func(control.MediaServer) string
 	log      *slog.Logger
 
-	told   map[control.RolloutID]int // number of the last event that is in the audit
-	toldAt time.Time                 // when the recent ones were looked at
+	told    map[control.RolloutID]int        // number of the last event that is in the audit
+	toldAt  time.Time                        // when the recent ones were looked at
+	drained map[control.MediaServerID]string // the drain that the audit knows of: the id of its entry
 
 	complained time.Time // of what does not go well
 }
@@ -71,6 +71,7 @@ func New(
 	return &Leader{
 		wrapper: wrapper, rollouts: rollouts, servers: servers, audit: audit, admit: admit,
 		log: logger.With(slog.String(logging.KeyComponent, "rollout")), told: map[control.RolloutID]int{},
+		drained: map[control.MediaServerID]string{},
 	}
 }
 
@@ -131,7 +132,7 @@ func (l *Leader) Look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return l.carryOut(ctx, Orders(rollouts, servers))
+	return errors.Join(l.tellDrains(ctx, servers), l.carryOut(ctx, Orders(rollouts, servers)))
 }
 
 // doubt has servers that the fleet refuses count as suspect: they are up, and nothing is moved there. They stand in for
@@ -212,42 +213,6 @@ func (l *Leader) say(before, after control.Rollout) {
 	}
 }
 
-// tellRecent tells the audit what other leaders may not have lived to tell.
-func (l *Leader) tellRecent(ctx context.Context, now time.Time) error {
-	if now.Sub(l.toldAt) < recentEvery {
-		return nil
-	}
-	list, err := l.rollouts.List(ctx, "", recent)
-	if err != nil {
-		return err
-	}
-	for _, r := range list {
-		if err := l.tell(ctx, r); err != nil {
-			return err
-		}
-	}
-	l.toldAt = now
-	return nil
-}
-
-// tell enters into the audit what it has not been told of. The same event twice is one entry.
-func (l *Leader) tell(ctx context.Context, r control.Rollout) error {
-	for _, e := range r.Events {
-		if e.Number <= l.told[r.ID] {
-			continue
-		}
-		err := l.audit.Append(ctx, control.AuditEntry{
-			ID: control.DeriveID(string(r.ID), fmt.Sprintf("event/%d", e.Number)), Time: e.At,
-			Actor: "wrapper:" + l.wrapper, Action: e.Action, Object: "rollout:" + string(r.ID), Reason: e.Text, Result: "ok",
-		})
-		if err != nil {
-			return fmt.Errorf("enter a step of rollout %s into the audit: %w", r.ID, err)
-		}
-		l.told[r.ID] = e.Number
-	}
-	return nil
-}
-
 // carryOut drains and undrains. A lost guard means that the server has moved on.
 func (l *Leader) carryOut(ctx context.Context, orders []Order) error {
 	var errs []error
@@ -261,7 +226,7 @@ func (l *Leader) carryOut(ctx context.Context, orders []Order) error {
 		if err == nil {
 			l.log.Info("media server ordered", slog.String(logging.KeyServer, string(o.Server)),
 				slog.String("by", o.Drain.By), slog.String("action", o.action()))
-			err = l.audit.Append(ctx, o.entry())
+			err = l.enter(ctx, o)
 		}
 		if err != nil && !errors.Is(err, store.ErrGuard) {
 			errs = append(errs, err)

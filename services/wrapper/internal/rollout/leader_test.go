@@ -168,3 +168,32 @@ func (p *play) told(t *rapid.T, r *control.Rollout) {
 		}
 	}
 }
+
+// Whatever call of its first looks a leader dies at, the next one leaves the drain with one entry in the audit.
+func TestLeader_DrainIsInTheAuditWhereverItsLeaderDies(t *testing.T) {
+	for call := 1; ; call++ {
+		m := newModel(server("m", "v1"), server("spare", "v2"))
+		m.start("r", "v2", 100)
+		m.failIn = call
+		died := false
+		for i := range 6 {
+			died = newLeader(m, fmt.Sprint(i)).Look(t.Context(), m.now) != nil || died
+			m.now = m.now.Add(time.Second)
+		}
+		if !died {
+			if call < 6 {
+				t.Fatalf("a leader makes %d calls", call-1)
+			}
+			return
+		}
+		drains := 0
+		for _, e := range m.audit {
+			if e.Action == "server.drain" {
+				drains++
+			}
+		}
+		if m.server("m").Availability != control.AvailabilityDraining || drains != 1 {
+			t.Errorf("died at call %d: the server is %s, the audit has %d drains", call, m.server("m").Availability, drains)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -38,11 +39,12 @@ func (o Order) action() string {
 	return "server.drain"
 }
 
-// entry tells of an order that was carried out.
+// entry tells of an order that was carried out. It is the same one when it is told again.
 func (o Order) entry() control.AuditEntry {
+	occasion := fmt.Sprintf("%s/%s/%d", o.action(), o.Drain.By, o.Drain.Deadline.UnixMilli())
 	entry := control.AuditEntry{
-		ID: control.NewID(), Time: time.Now().UTC(), Actor: o.Drain.By, Action: o.action(),
-		Object: "server:" + string(o.Server), Result: "ok",
+		ID: control.DeriveID(string(o.Server)+"/"+string(o.Instance), occasion), Time: time.Now().UTC(), Actor: o.Drain.By,
+		Action: o.action(), Object: "server:" + string(o.Server), Result: "ok",
 	}
 	if !o.Ends {
 		entry.Reason = "sessions left are relocated at " + o.Drain.Deadline.UTC().Format(time.RFC3339)
@@ -83,9 +85,7 @@ func holds(r control.Rollout, s control.MediaServer) bool {
 
 // wants reports whether r has a server drained that is not, or not by the right time.
 func wants(r control.Rollout, s control.MediaServer) bool {
-	e := r.Share.Find(s.ID)
-	if !goesOn(r) || e == nil || e.State == control.RolloutServerReplaced ||
-		s.Version == r.To || s.Status == control.StatusDown {
+	if !r.Drains(s) || s.Status == control.StatusDown {
 		return false
 	}
 	switch s.Availability {
