@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ConnectionKind says which of a user's two WebRTC connections is meant.
 type ConnectionKind string
@@ -88,12 +91,25 @@ type Negotiation struct {
 	UpdatedAt   time.Time      `bson:"updatedAt"`
 }
 
-// SDPAnswer is what the offer Seq was answered with: an SDP, or the Code and Detail of why there is none.
+// SDPAnswer is what the offer Seq was answered with: an SDP, or the Code and Detail of why there is none. An offer is
+// answered again if the endpoint that did is released before that counted.
 type SDPAnswer struct {
-	Seq    int64  `bson:"seq"`
-	SDP    string `bson:"sdp"`
-	Code   Code   `bson:"code"`
-	Detail string `bson:"detail"`
+	Seq      int64  `bson:"seq"`
+	Endpoint string `bson:"endpoint"` // that answered; "" for a refusal, and in what v0.5 and before wrote
+	SDP      string `bson:"sdp"`
+	Code     Code   `bson:"code"`
+	Detail   string `bson:"detail"`
+}
+
+// AnswerBy is what an endpoint answered to offer seq, or why it was refused; nil if that is not kept (any more).
+func (n *Negotiation) AnswerBy(endpoint string, seq int64) *SDPAnswer {
+	i := slices.IndexFunc(n.Answers, func(a SDPAnswer) bool {
+		return a.Seq == seq && (a.Endpoint == endpoint || a.Endpoint == "")
+	})
+	if i < 0 {
+		return nil
+	}
+	return &n.Answers[i]
 }
 
 // NegotiationID is the document id of a connection's [Negotiation].

@@ -169,7 +169,7 @@ func brokenSessions() []breakage {
 			f.must(f.store.Presence.Begin(f.t.Context(), lobby, ann, now.Add(-time.Hour)))
 		}},
 		{doctor.ProblemNegotiationLeft, "negotiation:lobby/bob/publish", func(f *fleet) {
-			_, err := f.store.Negotiations.Accept(f.t.Context(), store.Offer{
+			err := f.store.Negotiations.Accept(f.t.Context(), store.Offer{
 				Session: lobby, User: "bob", Join: "b1", Epoch: 1, Seq: 1,
 			}, now)
 			f.must(err)

@@ -24,30 +24,20 @@ type Offer struct {
 	SDP     string // kept where a later offer may be no more than a part of it (WHIP); else ""
 }
 
-// Accepted says what is known of an offer that was counted, now or before. Answer is nil while there is none.
-type Accepted struct {
-	Repeated bool
-	Answer   *control.SDPAnswer
-}
-
 // Accept counts an offer: the next one of its join and epoch, where a new join or epoch begins with 1, or one that was
 // counted before. Errors: [ErrGuard] for one that skips a number.
-func (n *Negotiations) Accept(ctx context.Context, o Offer, now time.Time) (Accepted, error) {
+func (n *Negotiations) Accept(ctx context.Context, o Offer, now time.Time) error {
 	id := control.NegotiationID(o.Session, o.User, control.Publish)
 	for range acceptTries {
 		err := n.count(ctx, id, o, now)
-		if err == nil {
-			return Accepted{}, nil
-		}
 		if !isGuard(err) {
-			return Accepted{}, err
+			return err
 		}
-		accepted, err := n.counted(ctx, id, o)
-		if err == nil || !errors.Is(err, errRaced) {
-			return accepted, err
+		if err := n.counted(ctx, id, o); !errors.Is(err, errRaced) {
+			return err
 		}
 	}
-	return Accepted{}, &control.Error{
+	return &control.Error{
 		Code: control.CodeUnavailable, Detail: "too many offers at once", RetryAfter: time.Second,
 	}
 }
@@ -71,26 +61,21 @@ func (n *Negotiations) count(ctx context.Context, id string, o Offer, now time.T
 		}})
 }
 
-// counted is the look at an offer that is not the next one.
-func (n *Negotiations) counted(ctx context.Context, id string, o Offer) (Accepted, error) {
+// counted is the look at an offer that is not the next one: nil if it was counted before.
+func (n *Negotiations) counted(ctx context.Context, id string, o Offer) error {
 	negotiation, err := n.Get(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound) && o.Seq == 1:
-		return Accepted{}, errRaced
+		return errRaced
 	case errors.Is(err, ErrNotFound):
-		return Accepted{}, ErrGuard
+		return ErrGuard
 	case err != nil:
-		return Accepted{}, fmt.Errorf("look at an offer: %w", err)
+		return fmt.Errorf("look at an offer: %w", err)
 	case negotiation.Join != o.Join, negotiation.Epoch != o.Epoch, o.Seq > negotiation.Accepted+1:
-		return Accepted{}, ErrGuard
+		return ErrGuard
 	case o.Seq == negotiation.Accepted+1:
-		return Accepted{}, errRaced
+		return errRaced
+	default:
+		return nil
 	}
-	accepted := Accepted{Repeated: true}
-	for _, answer := range negotiation.Answers {
-		if answer.Seq == o.Seq {
-			accepted.Answer = &answer
-		}
-	}
-	return accepted, nil
 }

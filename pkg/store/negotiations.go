@@ -26,17 +26,19 @@ func (n *Negotiations) Get(ctx context.Context, id string) (*control.Negotiation
 	return &negotiation, coded("read negotiation "+id, err)
 }
 
-// StoreAnswer keeps what an offer of connection c was answered with. Errors: [ErrGuard] when it is there already, or
-// belongs to a join or epoch that is over.
+// StoreAnswer keeps what an offer of connection c was answered with. Errors: [ErrGuard] when it is there already, by
+// the same endpoint, or belongs to a join or epoch that is over.
 func (n *Negotiations) StoreAnswer(
 	ctx context.Context, session control.SessionID, c control.Connection, answer control.SDPAnswer, now time.Time,
 ) error {
 	id := control.NegotiationID(session, c.User, c.Kind)
+	same := bson.M{"$elemMatch": bson.M{"seq": answer.Seq, "endpoint": answer.Endpoint}}
 	return n.upsert(ctx, "store an answer in", id,
-		bson.M{"join": c.Join, "epoch": c.Epoch, "answers.seq": bson.M{"$ne": answer.Seq}},
+		bson.M{"join": c.Join, "epoch": c.Epoch, "answers": bson.M{"$not": same}},
 		bson.M{
 			"$push": bson.M{"answers": bson.M{"$each": []control.SDPAnswer{answer}, "$slice": -answersKept}},
-			"$set":  bson.M{"seq": answer.Seq, "updatedAt": now},
+			"$max":  bson.M{"seq": answer.Seq},
+			"$set":  bson.M{"updatedAt": now},
 			"$setOnInsert": bson.M{
 				"session": session, "user": c.User, "kind": c.Kind,
 				"accepted": answer.Seq, "answeredSeq": int64(0), "offer": "",

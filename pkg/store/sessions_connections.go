@@ -31,7 +31,8 @@ func (s *Sessions) SetEndpoint(
 }
 
 // SetAnswered says that offer seq of the publish connection c, as it was read, was answered, and what the user
-// publishes from then on. rev is the user's StreamsRev as it was read.
+// publishes from then on. rev is the user's StreamsRev as it was read. The guard is also that the connection was not
+// stopped: its endpoint is being released then.
 func (s *Sessions) SetAnswered(
 	ctx context.Context, id control.SessionID, c control.Connection, seq int64, streams []control.Stream, rev int64,
 ) error {
@@ -40,7 +41,9 @@ func (s *Sessions) SetAnswered(
 	return s.update(ctx, "answer an offer in", id,
 		bson.M{
 			"epoch": c.Epoch, "users": bson.M{"$elemMatch": user},
-			"connections": thisConnection(c, bson.M{"seq": c.Seq, "endpoint": c.Endpoint.ID}),
+			"connections": thisConnection(c, bson.M{
+				"seq": c.Seq, "endpoint": c.Endpoint.ID, "state": bson.M{"$ne": control.ConnectionClosed},
+			}),
 		},
 		bson.M{
 			"$set": bson.M{"connections.$[c].seq": seq, "users.$[u].streams": streams},

@@ -200,6 +200,7 @@ func TestSessions_ConnectionGuards(t *testing.T) {
 	mustGuard(t, s.Sessions.StopPublishing(ctx, "s", c, 0, now))
 	must(t, s.Sessions.StopPublishing(ctx, "s", c, 1, now))
 	c = session(t, s, "s").Connections[0]
+	mustGuard(t, s.Sessions.SetAnswered(ctx, "s", c, 2, nil, got.Users[0].StreamsRev))
 	must(t, s.Sessions.ClearStopped(ctx, "s", c))
 	got = session(t, s, "s")
 	if got.Connections[0].Endpoint.ID != "" || len(got.Users[0].Streams) != 0 {
@@ -268,6 +269,12 @@ func TestNegotiations(t *testing.T) {
 	got, err := s.Negotiations.Get(ctx, control.NegotiationID("s", "a", control.Publish))
 	must(t, err)
 	if len(got.Answers) != 4 || got.Answers[3].Seq != 6 || got.Seq != 6 || got.Session != "s" {
+		t.Fatalf("got %+v", got)
+	}
+	must(t, s.Negotiations.StoreAnswer(ctx, "s", c, control.SDPAnswer{Seq: 5, Endpoint: "e", SDP: "late"}, now))
+	got, err = s.Negotiations.Get(ctx, control.NegotiationID("s", "a", control.Publish))
+	must(t, err)
+	if got.Seq != 6 || got.AnswerBy("e", 6).SDP != "sdp" || got.AnswerBy("e", 7) != nil {
 		t.Fatalf("got %+v", got)
 	}
 	c.Join = "j2"

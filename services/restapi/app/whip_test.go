@@ -313,7 +313,8 @@ func TestMediaSession_TricklesAndRestarts(t *testing.T) {
 		}
 	}
 	offers := bodies[message.Publish](f, message.TypePublish)
-	if len(offers) != 2 || offers[1].Seq != 2 || !strings.Contains(offers[1].SDP, "a=ice-ufrag:client2") {
+	if len(offers) != 3 || offers[1].Seq != 2 || !strings.Contains(offers[1].SDP, "a=ice-ufrag:client2") ||
+		offers[2] != offers[1] {
 		t.Errorf("offers %+v", offers)
 	}
 }

@@ -284,7 +284,11 @@ func (w *wrapper) publish(ctx context.Context, id control.SessionID, m broker.Me
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return nil, err
 	}
-	return message.Answered{Epoch: p.Epoch, Seq: p.Seq, SDP: answer.SDP}, nil
+	negotiation, err := w.store.Negotiations.Get(ctx, control.NegotiationID(id, p.User, control.Publish))
+	if err != nil {
+		return nil, err
+	}
+	return message.Answered{Epoch: p.Epoch, Seq: p.Seq, SDP: negotiation.AnswerBy("", p.Seq).SDP}, nil
 }
 
 func (w *wrapper) view(ctx context.Context, id control.SessionID, m broker.Message) (any, error) {

@@ -52,7 +52,7 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 	if err := checkSDP(in.Body.SDP); err != nil {
 		return nil, err
 	}
-	user, accepted, err := c.accept(ctx, in)
+	user, err := c.accept(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +60,6 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 		Presence: presence(user), Epoch: in.Body.Epoch, Seq: in.Body.Seq, SDP: in.Body.SDP,
 	})
 	wait := preferredWait(in.Prefer)
-	if accepted.Answer != nil && wait > 0 {
-		return answered(in, wait, accepted.Answer)
-	}
 	if wait == 0 {
 		return pending(in), c.send(ctx, r)
 	}
@@ -70,23 +67,23 @@ func (c *connections) publish(ctx context.Context, in *describeInput) (*publishO
 }
 
 // accept counts the offer of a user who may make it, so that a skipped seq is told apart from a repeated one at once.
-func (c *connections) accept(ctx context.Context, in *describeInput) (*control.User, store.Accepted, error) {
+func (c *connections) accept(ctx context.Context, in *describeInput) (*control.User, error) {
 	ctx, cancel := soon(ctx)
 	defer cancel()
 	user, err := c.userAt(ctx, in.UserPath, in.Body.Epoch)
 	if err != nil {
-		return nil, store.Accepted{}, err
+		return nil, err
 	}
 	if !user.Permissions.Publish {
-		return nil, store.Accepted{}, control.Errorf(control.CodeForbidden, "the user may not publish")
+		return nil, control.Errorf(control.CodeForbidden, "the user may not publish")
 	}
-	accepted, err := c.Store.Negotiations.Accept(ctx, store.Offer{
+	err = c.Store.Negotiations.Accept(ctx, store.Offer{
 		Session: in.Session, User: in.User, Join: user.Join, Epoch: in.Body.Epoch, Seq: in.Body.Seq,
 	}, c.Now())
 	if errors.Is(err, store.ErrGuard) {
-		return nil, accepted, control.Errorf(control.CodeConflict, "seq: %d is not the next one", in.Body.Seq)
+		return nil, control.Errorf(control.CodeConflict, "seq: %d is not the next one", in.Body.Seq)
 	}
-	return user, accepted, err
+	return user, err
 }
 
 func (c *connections) publishAndWait(
@@ -105,24 +102,16 @@ func (c *connections) publishAndWait(
 	if err != nil {
 		return nil, err
 	}
-	return answered(in, wait, &control.SDPAnswer{Seq: result.Seq, SDP: result.SDP})
+	return &publishOutput{
+		Status: http.StatusOK, Applied: fmt.Sprintf("wait=%d", int(wait.Seconds())),
+		Body: Published{Connection: control.Publish, Seq: result.Seq, Epoch: in.Body.Epoch, SDP: result.SDP},
+	}, nil
 }
 
 func pending(in *describeInput) *publishOutput {
 	return &publishOutput{
 		Status: http.StatusAccepted, Body: Published{Connection: control.Publish, Seq: in.Body.Seq},
 	}
-}
-
-// answered is what an offer was answered with, which may be an error.
-func answered(in *describeInput, wait time.Duration, answer *control.SDPAnswer) (*publishOutput, error) {
-	if answer.Code != "" {
-		return nil, &control.Error{Code: answer.Code, Detail: answer.Detail}
-	}
-	return &publishOutput{
-		Status: http.StatusOK, Applied: fmt.Sprintf("wait=%d", int(wait.Seconds())),
-		Body: Published{Connection: control.Publish, Seq: answer.Seq, Epoch: in.Body.Epoch, SDP: answer.SDP},
-	}, nil
 }
 
 // preferredWait is the wait of a Prefer header (RFC 7240 section 4.3), 0 without one. What cannot be read is ignored,

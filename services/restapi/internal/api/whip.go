@@ -103,18 +103,14 @@ func (w *whip) publisher(ctx context.Context, in *whipInput) (control.UserID, er
 func (w *whip) offer(
 	ctx context.Context, session control.SessionID, user control.User, epoch, seq int64, sdp string,
 ) (answered message.Answered, err error) {
-	accepted, err := w.Store.Negotiations.Accept(ctx, store.Offer{
+	err = w.Store.Negotiations.Accept(ctx, store.Offer{
 		Session: session, User: user.ID, Join: user.Join, Epoch: epoch, Seq: seq, SDP: sdp,
 	}, w.Now())
-	switch {
-	case errors.Is(err, store.ErrGuard):
+	if errors.Is(err, store.ErrGuard) {
 		return answered, control.Errorf(control.CodeConflict, "another offer of this user was faster")
-	case err != nil:
+	}
+	if err != nil {
 		return answered, err
-	case accepted.Answer != nil && accepted.Answer.Code != "":
-		return answered, &control.Error{Code: accepted.Answer.Code, Detail: accepted.Answer.Detail}
-	case accepted.Answer != nil:
-		return message.Answered{Epoch: epoch, Seq: seq, SDP: accepted.Answer.SDP}, nil
 	}
 	r := newRequest(ctx, message.TypePublish, session, user.ID, message.Publish{
 		Presence: presence(&user), Epoch: epoch, Seq: seq, SDP: sdp,

@@ -69,12 +69,16 @@ func (c *core) patch(ctx context.Context, in *patchInput, ice iceSession) (*patc
 
 // answeredSeq is the last offer that was answered and not refused.
 func answeredSeq(n *control.Negotiation) int64 {
-	for i := len(n.Answers) - 1; i >= 0; i-- {
-		if n.Answers[i].Code == "" {
-			return n.Answers[i].Seq
+	last := int64(0)
+	for _, answer := range n.Answers {
+		if answer.Code == "" {
+			last = max(last, answer.Seq)
 		}
 	}
-	return n.Seq
+	if last == 0 {
+		return n.Seq
+	}
+	return last
 }
 
 func (c *core) trickle(ctx context.Context, ice iceSession, f sdpfrag.Fragment) error {

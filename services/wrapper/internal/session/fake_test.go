@@ -120,7 +120,7 @@ func (m *mediaServer) ProcessOffer(
 	if words[0] == "bad" {
 		return mediaapi.ProcessedOffer{}, control.Errorf(control.CodeInvalid, "that is no SDP")
 	}
-	answer := mediaapi.ProcessedOffer{Seq: p.Seq, Answer: fmt.Sprintf("answer %d", p.Seq)}
+	answer := mediaapi.ProcessedOffer{Seq: p.Seq, Answer: fmt.Sprintf("answer %d by %s", p.Seq, id)}
 	user := control.UserID(strings.Split(e.key, "/")[1])
 	for _, word := range words[1:] {
 		msid, kinds, _ := strings.Cut(word, ":")

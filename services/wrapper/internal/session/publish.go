@@ -60,7 +60,7 @@ func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (
 	if err != nil {
 		return nil, s.mediaError(ctx, l, err)
 	}
-	answer := control.SDPAnswer{Seq: b.Seq, SDP: processed.Answer}
+	answer := control.SDPAnswer{Seq: b.Seq, Endpoint: l.conn.Endpoint.ID, SDP: processed.Answer}
 	err = s.store.Negotiations.StoreAnswer(ctx, r.Session, l.conn, answer, time.Now().UTC())
 	if err != nil && !errors.Is(err, store.ErrGuard) {
 		return nil, err
@@ -75,7 +75,7 @@ func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (
 			return nil, err
 		}
 		conn := connectionOf(l.sess, l.user, control.Publish)
-		if conn == nil || conn.Endpoint.ID != l.conn.Endpoint.ID {
+		if conn == nil || conn.Endpoint.ID != l.conn.Endpoint.ID || stopped(*conn) {
 			return nil, errBusy // stopped meanwhile, or begun anew
 		}
 		if conn.Seq >= b.Seq {
@@ -142,16 +142,26 @@ func (s *publishing) answerAgain(
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	for _, a := range negotiation.Answers {
-		if a.Seq != b.Seq || negotiation.Join != b.Join || negotiation.Epoch != b.Epoch {
-			continue
-		}
-		if a.Code != "" {
-			return nil, &control.Error{Code: a.Code, Detail: a.Detail}
-		}
+	a := answerOf(sess, &user, negotiation, b.Seq)
+	switch {
+	case a == nil || negotiation.Join != b.Join || negotiation.Epoch != b.Epoch:
+		return nil, control.Errorf(control.CodeConflict, "offer %d is void", b.Seq)
+	case a.Code != "":
+		return nil, &control.Error{Code: a.Code, Detail: a.Detail}
+	default:
 		return s.tellAnswer(ctx, r, sess, user, b, a.SDP)
 	}
-	return nil, control.Errorf(control.CodeConflict, "offer %d is void", b.Seq)
+}
+
+// answerOf is what offer seq was answered with by the endpoint that the user's publish connection has now.
+func answerOf(
+	sess *control.Session, user *control.User, negotiation *control.Negotiation, seq int64,
+) *control.SDPAnswer {
+	endpoint := ""
+	if conn := connectionOf(sess, user, control.Publish); conn != nil {
+		endpoint = conn.Endpoint.ID
+	}
+	return negotiation.AnswerBy(endpoint, seq)
 }
 
 // refuse stores that an offer was refused, so that it counts and the next one can come.

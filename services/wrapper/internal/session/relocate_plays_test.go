@@ -53,7 +53,7 @@ func moving(s *stage) {
 // accepting is a move, and an offer for the new pipeline that a REST replica has taken.
 func accepting(s *stage) {
 	moving(s)
-	_, err := s.store.Negotiations.Accept(s.ctx, store.Offer{Session: sid, User: "a", Join: "a1", Epoch: 2, Seq: 1}, time.Now())
+	err := s.store.Negotiations.Accept(s.ctx, store.Offer{Session: sid, User: "a", Join: "a1", Epoch: 2, Seq: 1}, time.Now())
 	must(s.tb, err)
 }
 

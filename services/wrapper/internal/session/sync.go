@@ -165,10 +165,8 @@ func (s *teller) syncConnection(
 	if negotiation.Join != user.Join || negotiation.Epoch != sess.Epoch {
 		return told, nil
 	}
-	for _, a := range negotiation.Answers {
-		if a.Seq == conn.Seq {
-			told.Answer = a.SDP
-		}
+	if a := negotiation.AnswerBy(conn.Endpoint.ID, conn.Seq); a != nil {
+		told.Answer = a.SDP
 	}
 	if negotiation.Seq > negotiation.AnsweredSeq && kind == control.Subscribe {
 		told.Seq, told.Offer = negotiation.Seq, negotiation.Offer

@@ -24,10 +24,13 @@ func (s *publishing) Unpublish(ctx context.Context, r Request, b message.Unpubli
 			return nil
 		case conn == nil:
 			err = s.voidOffers(ctx, sess, user, upTo)
+		case stopped(*conn) && conn.Seq >= upTo: // above it: an offer was refused since
+			if conn.Endpoint.ID == "" && len(user.Streams) == 0 {
+				return nil
+			}
+			err = s.finishStop(ctx, r, sess, *user, *conn)
 		case conn.Seq > upTo:
 			return nil
-		case conn.State == control.ConnectionClosed && conn.Seq == upTo:
-			return s.finishStop(ctx, r, sess, *user, *conn)
 		default:
 			err = s.stop(ctx, sess, *conn, upTo)
 		}
