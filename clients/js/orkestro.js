@@ -295,8 +295,9 @@ export class Session extends EventTarget {
         this.#roster.left(data);
         return data.user.id === this.userId && this.#close({ reason: data.reason });
       case 'stream-added':
-      case 'stream-updated':
         return this.#roster.put(data);
+      case 'stream-updated':
+        return this.#roster.updated(data);
       case 'stream-removed':
         return this.#roster.removed(data);
       case 'answer':

@@ -193,6 +193,7 @@ type Stream struct {
 	Added       string      `bson:"added" json:"-"`    // id of the message stream-added that told of it
 	Told        bool        `bson:"told" json:"-"`     // everybody has got that message: the next may follow
 	Updated     string      `bson:"updated" json:"-"`  // id of the last message stream-updated about it, "" for none
+	Going       bool        `bson:"going" json:"-"`    // an offer has dropped it, and everybody is told: nobody sees it
 }
 
 // SubscriptionMode says how a user's streams are chosen.

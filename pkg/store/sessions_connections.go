@@ -52,6 +52,21 @@ func (s *Sessions) SetAnswered(
 		connectionFilter(c), userFilter(c.User, c.Join))
 }
 
+// SetStreams replaces the streams of a user, as it was read.
+func (s *Sessions) SetStreams(
+	ctx context.Context, id control.SessionID, user control.User, streams []control.Stream,
+) error {
+	guard := present(user.ID, user.Join)
+	guard["streamsRev"] = user.StreamsRev
+	return s.update(ctx, "mark streams in", id,
+		bson.M{"users": bson.M{"$elemMatch": guard}},
+		bson.M{
+			"$set": bson.M{"users.$[u].streams": streams},
+			"$inc": bson.M{"users.$[u].streamsRev": 1},
+		},
+		userFilter(user.ID, user.Join))
+}
+
 // SetSeq counts an offer of connection c: one that was refused (publish) or made (subscribe).
 func (s *Sessions) SetSeq(ctx context.Context, id control.SessionID, c control.Connection, seq int64) error {
 	return s.updateConnection(ctx, "count an offer of", id, c,
@@ -72,7 +87,9 @@ func (s *Sessions) ClearStopped(ctx context.Context, id control.SessionID, c con
 	return s.update(ctx, "clear a stopped connection of", id,
 		bson.M{
 			"users":       presentUser(c.User, c.Join),
-			"connections": thisConnection(c, bson.M{"seq": c.Seq, "state": control.ConnectionClosed}),
+			"connections": thisConnection(c, bson.M{
+				"seq": c.Seq, "endpoint": c.Endpoint.ID, "state": control.ConnectionClosed,
+			}),
 		},
 		bson.M{
 			"$set": bson.M{"connections.$[c].endpoint": control.EndpointRef{}, "users.$[u].streams": []control.Stream{}},

@@ -73,8 +73,10 @@ func (v *view) take(m harness.Message) {
 	case "stream-added":
 		v.once(m, "stream-added", data.Stream.ID, "")
 		v.put(data.Stream)
-	case "stream-updated":
-		v.put(data.Stream)
+	case "stream-updated": // one that was removed does not come back
+		if _, known := v.streams[data.Stream.User][data.Stream.ID]; known || v.early[data.Stream.ID].ID != "" {
+			v.put(data.Stream)
+		}
 	case "stream-removed":
 		delete(v.told, "stream-added "+data.Stream.ID+" ")
 		delete(v.streams[data.Stream.User], data.Stream.ID)

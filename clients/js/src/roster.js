@@ -43,7 +43,12 @@ export class Roster {
     this.emit('user-left', { user: known, reason });
   }
 
-  /** `stream-added` and `stream-updated`. */
+  /** What is not known (any more) stays so: a stream that was removed does not come back by this. */
+  updated({ stream }) {
+    const user = this.users.get(stream.user);
+    if (user?.streams.some((s) => s.id === stream.id) || this.#early.has(stream.id)) this.put({ stream });
+  }
+
   put({ stream }) {
     const user = this.users.get(stream.user);
     if (!user) return this.#keep(stream);

@@ -136,6 +136,17 @@ test('a stream may be told of before its user, and an old user-joined takes no s
   assert.deepEqual(session.users.get('ann').streams, ann.streams);
 });
 
+test('an update of a stream that was removed does not bring it back', async (t) => {
+  const { fake, session } = await joined(t, { users: [ann] });
+  const paused = { stream: { ...ann.streams[0], state: 'paused' } };
+  fake.push('stream-updated', paused);
+  fake.push('stream-removed', { stream: ann.streams[0] });
+  fake.push('stream-updated', paused);
+  fake.push('message', { type: 'end', data: null });
+  await next(session, 'message');
+  assert.deepEqual(session.users.get('ann').streams, []);
+});
+
 test('sync replaces what was known and tells the differences', async (t) => {
   const { fake, session } = await joined(t, { users: [ann] });
   const left = next(session, 'user-left');

@@ -81,7 +81,7 @@ func findStream(session *control.Session, id control.StreamID) (*control.User, *
 	for i := range session.Users {
 		user := &session.Users[i]
 		for j := range user.Streams {
-			if user.Streams[j].ID == id {
+			if user.Streams[j].ID == id && !user.Streams[j].Going {
 				return user, &user.Streams[j]
 			}
 		}

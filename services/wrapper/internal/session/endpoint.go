@@ -62,7 +62,7 @@ func (s *endpoints) endpointAfter(
 			l.conn = *conn
 			return l, nil
 		}
-		if conn != nil && stopped(*conn) && conn.Endpoint.ID != "" {
+		if conn != nil && stopped(*conn) && !cleared(*user, *conn) {
 			if err := s.finishStop(ctx, r, sess, *user, *conn); err != nil {
 				return live{}, err
 			}
@@ -88,6 +88,11 @@ func connectionOf(sess *control.Session, user *control.User, kind control.Connec
 // keeps its endpoint.
 func stopped(c control.Connection) bool {
 	return c.Kind == control.Publish && c.State == control.ConnectionClosed
+}
+
+// cleared reports whether nothing is left of what user published on c, which is stopped.
+func cleared(user control.User, c control.Connection) bool {
+	return c.Endpoint.ID == "" && len(user.Streams) == 0
 }
 
 // createEndpoint makes an endpoint and stores its id: in a new connection, or in conn, which has none. Errors:

@@ -36,6 +36,7 @@ func TestSession_AnyInterleaving(t *testing.T) {
 		w.create(0)
 		w.join("watcher")
 		c := &chaos{rt: rt, world: w, accepted: map[control.JoinID]offersOf{}}
+		c.begin("a")
 		for range rapid.IntRange(10, 120).Draw(rt, "length") {
 			c.act()
 		}
@@ -74,6 +75,14 @@ type offersOf struct {
 	sdp        string
 }
 
+// begin has a user publish before anything goes wrong.
+func (c *chaos) begin(id control.UserID) {
+	_, err := c.service[0].Join(c.ctx, request(control.NewID()), message.Join{User: id, Permissions: all()})
+	must(c.tb, err)
+	sess := c.session()
+	must(c.tb, c.publishing(request(control.NewID()), sess, *sess.User(id), "offer cam:audio,video")(c.ctx, c.service[0]))
+}
+
 // act is one thing that happens.
 func (c *chaos) act() {
 	switch n := rapid.IntRange(0, 19).Draw(c.rt, "act"); {
@@ -88,9 +97,14 @@ func (c *chaos) act() {
 		c.ended(i)
 	case len(c.running) > 0:
 		i := rapid.IntRange(0, len(c.running)-1).Draw(c.rt, "next")
-		c.running[i].advance()
-		c.ended(i)
+		c.advance(i)
 	}
+}
+
+func (c *chaos) advance(i int) {
+	c.rt.Logf("%s: %s", c.running[i].what, c.running[i].at)
+	c.running[i].advance()
+	c.ended(i)
 }
 
 func (c *chaos) deliver(i int) {
@@ -107,6 +121,7 @@ func (c *chaos) ended(i int) {
 	if !h.done {
 		return
 	}
+	c.rt.Logf("%s: ended, killed %v: %v", h.what, h.dead, h.err)
 	c.running = slices.Delete(c.running, i, i+1)
 	if h.dead || session.Retryable(h.err) && h.err != nil {
 		if h.tries > 300 {
@@ -139,8 +154,7 @@ func (c *chaos) handleAll() {
 			c.deliver(0)
 		}
 		for i := len(c.running) - 1; i >= 0; i-- {
-			c.running[i].advance()
-			c.ended(i)
+			c.advance(i)
 		}
 	}
 }
@@ -153,8 +167,8 @@ func (c *chaos) ask() {
 	d := delivery{}
 	present := sess.User(user)
 	kind := rapid.SampledFrom([]string{
-		"join", "join", "join", "leave", "publish", "publish", "unpublish", "pause", "resume", "subscriptions", "close",
-		"relocate",
+		"join", "join", "join", "leave", "publish", "publish", "unpublish", "republish", "pause", "resume", "subscriptions",
+		"close", "relocate",
 	}).Draw(c.rt, "kind")
 	switch {
 	case sess.State != control.SessionActive || kind == "close" && rapid.IntRange(0, 9).Draw(c.rt, "really") > 0:
@@ -179,6 +193,11 @@ func (c *chaos) ask() {
 		}
 	case present == nil:
 		return
+	case kind == "republish": // one right after the other, as a client does that changes its camera
+		stop := delivery{handle: c.connected("unpublish", r, sess, *present), what: fmt.Sprintf("stop of %s (%s)", user, r.ID)}
+		c.waiting = append(c.waiting, stop)
+		r = request(control.NewID())
+		d.handle = c.connected("publish", r, sess, *present)
 	default:
 		d.handle = c.connected(kind, r, sess, *present)
 	}
@@ -237,7 +256,7 @@ func (c *chaos) connected(
 	return func(ctx context.Context, s *session.Service) error { return s.PauseStream(ctx, r, b) }
 }
 
-// publishing is the next offer of a user.
+// publishing is the next offer of a user, which a REST replica has counted.
 func (c *chaos) publishing(
 	r session.Request, sess *control.Session, user control.User, sdp string,
 ) func(ctx context.Context, s *session.Service) error {
@@ -247,6 +266,9 @@ func (c *chaos) publishing(
 	}
 	taken.seq, taken.sdp = taken.seq+1, sdp
 	c.accepted[user.Join] = taken
+	must(c.tb, c.store.Negotiations.Accept(c.ctx, store.Offer{
+		Session: sid, User: user.ID, Join: user.Join, Epoch: sess.Epoch, Seq: taken.seq,
+	}, time.Now()))
 	b := message.Publish{
 		Presence: message.Presence{User: user.ID, Join: user.Join}, Epoch: sess.Epoch, Seq: taken.seq, SDP: sdp,
 	}
@@ -291,6 +313,20 @@ func (c *chaos) checkDocument(sess *control.Session) {
 			c.rt.Fatalf("connection of nobody, or twice: %+v", conn)
 		}
 		connections[conn.ID] = true
+	}
+	c.checkWishes(sess)
+}
+
+// checkWishes looks whether users publish that offered last, and those do not that stopped last.
+func (c *chaos) checkWishes(sess *control.Session) {
+	for _, user := range sess.Users {
+		last, conn := c.accepted[user.Join], sess.Connection(user.ID, control.Publish)
+		if last.seq == 0 || last.epoch != sess.Epoch {
+			continue
+		}
+		if publishes := conn != nil && conn.State != control.ConnectionClosed; publishes != (last.sdp != "") {
+			c.rt.Fatalf("%s last said %q, and has %+v", user.ID, last.sdp, conn)
+		}
 	}
 }
 
@@ -365,7 +401,9 @@ func stateOf(sess *control.Session) map[string]string {
 	for _, user := range sess.Users {
 		state["user "+string(user.ID)] = ""
 		for _, stream := range user.Streams {
-			state["stream "+string(stream.ID)] = describe(stream)
+			if !stream.Going {
+				state["stream "+string(stream.ID)] = describe(stream)
+			}
 		}
 	}
 	return state

@@ -41,7 +41,9 @@ func (s *publishing) pauseStream(ctx context.Context, r Request, b message.Pause
 }
 
 func ownStream(user *control.User, id control.StreamID) (control.Stream, error) {
-	i := slices.IndexFunc(user.Streams, func(s control.Stream) bool { return s.ID == id && s.Join == user.Join })
+	i := slices.IndexFunc(user.Streams, func(s control.Stream) bool {
+		return s.ID == id && s.Join == user.Join && !s.Going
+	})
 	if i < 0 {
 		return control.Stream{}, control.Errorf(control.CodeNotFound, "the user has no stream %q", id)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
@@ -19,7 +20,29 @@ func (s *publishing) Publish(ctx context.Context, r Request, b message.Publish) 
 	if errors.Is(err, store.ErrGuard) {
 		err = errBusy
 	}
+	if errors.Is(err, errStaleEpoch) {
+		if told := s.tellStored(ctx, r, b); told != nil {
+			err = told
+		}
+	}
 	return answered, s.failed(ctx, r, b.Presence, err)
+}
+
+// tellStored tells everybody what an offer has changed whose epoch ended before that was done: streams outlive it.
+func (s *publishing) tellStored(ctx context.Context, r Request, b message.Publish) error {
+	sess, user, err := s.present(ctx, r, b.Presence)
+	if err != nil {
+		return ignoreFinal(err)
+	}
+	for _, stream := range user.Streams {
+		if !stream.Going {
+			continue
+		}
+		if err := s.announceRemoved(ctx, r, sess, stream); err != nil {
+			return err
+		}
+	}
+	return s.announceChanged(ctx, r, b.Presence, sess, user.Streams, offerBase(r.Session, b))
 }
 
 func (s *publishing) publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
@@ -93,19 +116,25 @@ func (s *publishing) answer(ctx context.Context, r Request, b message.Publish) (
 	return s.tellAnswer(ctx, r, sess, *user, b, processed.Answer)
 }
 
-// storeStreams is the one guarded update of an offer. What is gone is announced before it: the media server has dropped
-// it already, and afterwards nobody would know.
+// storeStreams is the one guarded update of an offer. What is gone is marked and announced before it: the media server
+// has dropped it already, and afterwards nobody would know.
 func (s *publishing) storeStreams(
 	ctx context.Context, r Request, l live, seq int64, published []mediaapi.PublishedStream, base string,
 ) error {
 	next, removed := changedStreams(*l.user, published, base, r.ID)
+	if err := s.markGoing(ctx, r, l.user, removed); err != nil {
+		return err
+	}
 	for _, stream := range removed {
 		if err := s.announceRemoved(ctx, r, l.sess, stream); err != nil {
 			return err
 		}
 	}
 	for _, stream := range next {
-		if len(stream.PausedKinds) == 0 {
+		wasPaused := slices.ContainsFunc(l.user.Streams, func(s control.Stream) bool {
+			return s.ID == stream.ID && len(s.PausedKinds) > 0 // of kinds that are gone, and may come back
+		})
+		if len(stream.PausedKinds) == 0 && !wasPaused {
 			continue
 		}
 		paused := mediaapi.SetPaused{Stream: stream.ID, PausedKinds: stream.PausedKinds, By: stream.PausedBy}
@@ -114,6 +143,29 @@ func (s *publishing) storeStreams(
 		}
 	}
 	return s.store.Sessions.SetAnswered(ctx, r.Session, l.conn, seq, next, l.user.StreamsRev)
+}
+
+// markGoing marks streams of a user before everybody is told that they are gone: if the offer comes to nothing then,
+// because its epoch ends, nobody takes them for alive.
+func (s *publishing) markGoing(ctx context.Context, r Request, user *control.User, removed []control.Stream) error {
+	marked := slices.Clone(user.Streams)
+	changed := false
+	for i := range marked {
+		going := slices.ContainsFunc(removed, func(old control.Stream) bool {
+			return old.ID == marked[i].ID && old.Added == marked[i].Added
+		})
+		changed = changed || going && !marked[i].Going
+		marked[i].Going = marked[i].Going || going
+	}
+	if !changed {
+		return nil
+	}
+	if err := s.store.Sessions.SetStreams(ctx, r.Session, *user, marked); err != nil {
+		return err
+	}
+	user.Streams = marked
+	user.StreamsRev++
+	return nil
 }
 
 // tellAnswer sends the answer to the user and what it changed to everybody.
@@ -128,7 +180,7 @@ func (s *publishing) tellAnswer(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.announceChanged(ctx, r, sess, user.Streams, base); err != nil {
+	if err := s.announceChanged(ctx, r, b.Presence, sess, user.Streams, base); err != nil {
 		return nil, err
 	}
 	return &message.Answered{Epoch: b.Epoch, Seq: b.Seq, SDP: sdp}, nil

@@ -25,6 +25,7 @@ type stepping struct {
 	done   bool       // the last value of paused was the result
 	dead   bool
 	err    error
+	at     string // the call that it stopped before
 }
 
 // step lets the handler run until it stops next or ends.
@@ -65,7 +66,8 @@ func (p *stepping) wait() {
 	}
 }
 
-func (p *stepping) step() error {
+func (p *stepping) step(at string) error {
+	p.at = at
 	p.paused <- nil
 	if <-p.turns {
 		return nil
@@ -73,51 +75,51 @@ func (p *stepping) step() error {
 	return errDied
 }
 
-func stepped[T any](p *stepping, call func() (T, error)) (T, error) {
-	if err := p.step(); err != nil {
+func stepped[T any](p *stepping, at string, call func() (T, error)) (T, error) {
+	if err := p.step(at); err != nil {
 		var none T
 		return none, err
 	}
 	return call()
 }
 
-func (p *stepping) do(call func() error) error {
-	if err := p.step(); err != nil {
+func (p *stepping) do(at string, call func() error) error {
+	if err := p.step(at); err != nil {
 		return err
 	}
 	return call()
 }
 
 func (p *stepping) Send(ctx context.Context, queue string, m broker.Message) error {
-	return p.do(func() error { return p.Broker.Send(ctx, queue, m) })
+	return p.do("send "+m.Type+" to "+queue, func() error { return p.Broker.Send(ctx, queue, m) })
 }
 
 func (p *stepping) Broadcast(ctx context.Context, exchange string, m broker.Message) error {
-	return p.do(func() error { return p.Broker.Broadcast(ctx, exchange, m) })
+	return p.do("broadcast "+m.Type, func() error { return p.Broker.Broadcast(ctx, exchange, m) })
 }
 
 func (p *stepping) DeclareQueue(ctx context.Context, q broker.Queue) error {
-	return p.do(func() error { return p.Broker.DeclareQueue(ctx, q) })
+	return p.do("declare "+q.Name, func() error { return p.Broker.DeclareQueue(ctx, q) })
 }
 
 func (p *stepping) Bind(ctx context.Context, queue, exchange string) error {
-	return p.do(func() error { return p.Broker.Bind(ctx, queue, exchange) })
+	return p.do("bind "+queue+" to "+exchange, func() error { return p.Broker.Bind(ctx, queue, exchange) })
 }
 
 func (p *stepping) DeclareExchange(ctx context.Context, name string) error {
-	return p.do(func() error { return p.Broker.DeclareExchange(ctx, name) })
+	return p.do("declare "+name, func() error { return p.Broker.DeclareExchange(ctx, name) })
 }
 
 func (p *stepping) BindExchange(ctx context.Context, inner, outer string) error {
-	return p.do(func() error { return p.Broker.BindExchange(ctx, inner, outer) })
+	return p.do("bind "+inner+" to "+outer, func() error { return p.Broker.BindExchange(ctx, inner, outer) })
 }
 
 func (p *stepping) DeleteQueue(ctx context.Context, name string) error {
-	return p.do(func() error { return p.Broker.DeleteQueue(ctx, name) })
+	return p.do("delete "+name, func() error { return p.Broker.DeleteQueue(ctx, name) })
 }
 
 func (p *stepping) DeleteExchange(ctx context.Context, name string) error {
-	return p.do(func() error { return p.Broker.DeleteExchange(ctx, name) })
+	return p.do("delete "+name, func() error { return p.Broker.DeleteExchange(ctx, name) })
 }
 
 func (p *stepping) Servers() []control.MediaServer { return p.fleet.Servers() }
@@ -136,31 +138,31 @@ type steppingMedia struct {
 }
 
 func (m *steppingMedia) CreatePipeline(ctx context.Context, p mediaapi.PipelineParams) (string, error) {
-	return stepped(m.p, func() (string, error) { return m.Media.CreatePipeline(ctx, p) })
+	return stepped(m.p, "create a pipeline", func() (string, error) { return m.Media.CreatePipeline(ctx, p) })
 }
 
 func (m *steppingMedia) CreatePublishEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
-	return stepped(m.p, func() (string, error) { return m.Media.CreatePublishEndpoint(ctx, p) })
+	return stepped(m.p, "create a publish endpoint", func() (string, error) { return m.Media.CreatePublishEndpoint(ctx, p) })
 }
 
 func (m *steppingMedia) CreateSubscribeEndpoint(ctx context.Context, p mediaapi.EndpointParams) (string, error) {
-	return stepped(m.p, func() (string, error) { return m.Media.CreateSubscribeEndpoint(ctx, p) })
+	return stepped(m.p, "create a subscribe endpoint", func() (string, error) { return m.Media.CreateSubscribeEndpoint(ctx, p) })
 }
 
 func (m *steppingMedia) Release(ctx context.Context, id string) error {
-	return m.p.do(func() error { return m.Media.Release(ctx, id) })
+	return m.p.do("release "+id, func() error { return m.Media.Release(ctx, id) })
 }
 
 func (m *steppingMedia) ProcessOffer(
 	ctx context.Context, id string, o mediaapi.ProcessOffer,
 ) (mediaapi.ProcessedOffer, error) {
-	return stepped(m.p, func() (mediaapi.ProcessedOffer, error) { return m.Media.ProcessOffer(ctx, id, o) })
+	return stepped(m.p, "process an offer on "+id, func() (mediaapi.ProcessedOffer, error) { return m.Media.ProcessOffer(ctx, id, o) })
 }
 
 func (m *steppingMedia) SetPaused(ctx context.Context, id string, o mediaapi.SetPaused) error {
-	return m.p.do(func() error { return m.Media.SetPaused(ctx, id, o) })
+	return m.p.do("set paused on "+id, func() error { return m.Media.SetPaused(ctx, id, o) })
 }
 
 func (m *steppingMedia) SetSubscriptions(ctx context.Context, id string, o mediaapi.SetSubscriptions) error {
-	return m.p.do(func() error { return m.Media.SetSubscriptions(ctx, id, o) })
+	return m.p.do("set subscriptions on "+id, func() error { return m.Media.SetSubscriptions(ctx, id, o) })
 }

@@ -13,13 +13,16 @@ import (
 
 // changedStreams is what a user publishes after an offer, and what of the before is gone. base names the offer: the ids
 // of the messages about what it changed are made of it. Streams of an earlier join count as gone. A new stream counts
-// as set by this request: one to pause it that is older was about a stream before it under the same id.
+// as set by this request: one to pause it that is older was about a stream before it under the same id. One that is
+// going stays gone, and one under its id is another one.
 func changedStreams(
 	user control.User, published []mediaapi.PublishedStream, base, request string,
 ) (next, removed []control.Stream) {
 	next = make([]control.Stream, 0, len(published))
 	for _, p := range published {
-		i := slices.IndexFunc(user.Streams, func(s control.Stream) bool { return s.ID == p.ID && s.Join == user.Join })
+		i := slices.IndexFunc(user.Streams, func(s control.Stream) bool {
+			return s.ID == p.ID && s.Join == user.Join && !s.Going
+		})
 		if i < 0 {
 			next = append(next, control.Stream{
 				ID: p.ID, User: user.ID, Kinds: p.Kinds, State: control.StreamActive, PausedKinds: []string{},
@@ -68,22 +71,52 @@ func updatedID(base string, id control.StreamID) string {
 
 // announceChanged tells everybody of the user's streams that the offer base has added or updated, as long as nothing
 // newer has changed them again.
-func (s *teller) announceChanged(ctx context.Context, r Request, sess *control.Session, streams []control.Stream,
-	base string,
+func (s *teller) announceChanged(
+	ctx context.Context, r Request, p message.Presence, sess *control.Session, streams []control.Stream, base string,
 ) error {
 	for _, stream := range streams {
-		if stream.Added == addedID(base, stream.ID) {
+		if stream.Going {
+			continue
+		}
+		added, updated := stream.Added == addedID(base, stream.ID), stream.Updated == updatedID(base, stream.ID)
+		if added {
 			if err := s.announceAdded(ctx, r, sess, stream); err != nil {
 				return err
 			}
 		}
-		if stream.Updated == updatedID(base, stream.ID) {
+		if updated {
 			if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, stream.Updated, stream); err != nil {
+				return err
+			}
+		}
+		if added || updated {
+			if err := s.correct(ctx, r, p, stream); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// correct tells everybody how a stream is by now, if it has changed since it was read as what they were told: what the
+// other request told of it may have gone out before that.
+func (s *teller) correct(ctx context.Context, r Request, p message.Presence, told control.Stream) error {
+	for range guardTries {
+		sess, user, err := s.present(ctx, r, p)
+		if err != nil {
+			return ignoreFinal(err)
+		}
+		now, err := ownStream(user, told.ID)
+		if err != nil || now.Added != told.Added || now.Updated == told.Updated {
+			return nil //nolint:nilerr // a stream that is gone was announced as gone
+		}
+		told = now
+		id := control.DeriveID(r.ID, now.Updated)
+		if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, id, now); err != nil {
+			return err
+		}
+	}
+	return errBusy
 }
 
 // announceAdded tells everybody of a new stream, and notes that it did.

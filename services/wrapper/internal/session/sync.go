@@ -50,34 +50,70 @@ func (s *teller) bind(ctx context.Context, r Request, user control.UserID, told 
 	queue, exchange := message.UserQueue(r.Session, user).Name, message.SessionExchange(r.Session)
 	err := broker.ErrNotFound
 	if told == nil || !told.Restoring {
-		err = s.broker.Bind(ctx, queue, exchange)
+		err = brokerError("bind a user queue", s.broker.Bind(ctx, queue, exchange))
 	}
 	if errors.Is(err, broker.ErrNotFound) {
-		if err := s.restoreExchange(ctx, r); err != nil {
-			return err
-		}
-		err = s.broker.Bind(ctx, queue, exchange)
+		err = s.bindAgain(ctx, r, user)
 	}
 	if err != nil {
-		return brokerError("bind a user queue", err)
+		return err
 	}
 	now, err := s.active(ctx, r)
 	if err != nil {
 		return err
 	}
-	if now.User(user) == nil && !slices.ContainsFunc(now.Leaving, func(u control.User) bool { return u.ID == user }) {
+	if hasLeft(now, user) {
 		// It has left since, and its queue was gone before we made it again.
 		return errors.Join(errUserNotFound, brokerError("delete a user queue", s.broker.DeleteQueue(ctx, queue)))
 	}
 	if told == nil && now.Restoring {
 		return s.restoreExchange(ctx, r)
 	}
-	if told != nil {
-		if same, err := sameForUsers(told, now); err != nil || same {
+	return s.resync(ctx, r, user, told, now)
+}
+
+// bindAgain makes what is missing and binds a user's queue. It may be the queue that is gone, with its user: that is no
+// reason to send everybody a sync.
+func (s *teller) bindAgain(ctx context.Context, r Request, user control.UserID) error {
+	now, err := s.active(ctx, r)
+	if err != nil {
+		return err
+	}
+	if hasLeft(now, user) {
+		return errUserNotFound
+	}
+	if err := s.restoreExchange(ctx, r); err != nil {
+		return err
+	}
+	queue, exchange := message.UserQueue(r.Session, user).Name, message.SessionExchange(r.Session)
+	return brokerError("bind a user queue", s.broker.Bind(ctx, queue, exchange))
+}
+
+// hasLeft reports whether a user is not in a session any more, and is not being let out of it either.
+func hasLeft(sess *control.Session, user control.UserID) bool {
+	leaving := func(u control.User) bool { return u.ID == user }
+	return sess.User(user) == nil && !slices.ContainsFunc(sess.Leaving, leaving)
+}
+
+// resync sends syncs until what the user was told last is what the session still is: what happens between the reading
+// and the sending of one is told before it.
+func (s *teller) resync(ctx context.Context, r Request, user control.UserID, told, now *control.Session) error {
+	for try := range guardTries {
+		if told != nil {
+			if same, err := sameForUsers(told, now); err != nil || same {
+				return err
+			}
+		}
+		if err := s.sendSync(ctx, r, now, user, fmt.Sprint("bound", try)); err != nil {
+			return err
+		}
+		told = now
+		var err error
+		if now, err = s.active(ctx, r); err != nil {
 			return err
 		}
 	}
-	return s.sendSync(ctx, r, now, user, "bound")
+	return errBusy
 }
 
 // sameForUsers reports whether a client sees no difference between two readings of a session.

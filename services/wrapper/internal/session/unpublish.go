@@ -13,6 +13,7 @@ import (
 // Unpublish stops publishing: the connection is marked as closed, everybody is told, the endpoint is released, and then
 // the streams are forgotten. An offer after UpTo that was answered already makes it void.
 func (s *publishing) Unpublish(ctx context.Context, r Request, b message.Unpublish) error {
+	finished := false
 	for range guardTries {
 		sess, user, err := s.present(ctx, r, b.Presence)
 		if err != nil {
@@ -25,11 +26,12 @@ func (s *publishing) Unpublish(ctx context.Context, r Request, b message.Unpubli
 		case conn == nil:
 			err = s.voidOffers(ctx, sess, user, upTo)
 		case stopped(*conn) && conn.Seq >= upTo: // above it: an offer was refused since
-			if conn.Endpoint.ID == "" && len(user.Streams) == 0 {
+			if cleared(*user, *conn) {
 				return nil
 			}
+			finished = true
 			err = s.finishStop(ctx, r, sess, *user, *conn)
-		case conn.Seq > upTo:
+		case finished || conn.Seq > upTo: // the user has begun anew
 			return nil
 		default:
 			err = s.stop(ctx, sess, *conn, upTo)
@@ -67,7 +69,7 @@ func (s *publishing) stop(ctx context.Context, sess *control.Session, conn contr
 func (s *endpoints) finishStop(
 	ctx context.Context, r Request, sess *control.Session, user control.User, conn control.Connection,
 ) error {
-	if conn.Endpoint.ID == "" && len(user.Streams) == 0 {
+	if cleared(user, conn) {
 		return nil
 	}
 	for _, stream := range user.Streams {
