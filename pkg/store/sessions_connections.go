@@ -86,7 +86,7 @@ func (s *Sessions) StopPublishing(
 func (s *Sessions) ClearStopped(ctx context.Context, id control.SessionID, c control.Connection) error {
 	return s.update(ctx, "clear a stopped connection of", id,
 		bson.M{
-			"users":       presentUser(c.User, c.Join),
+			"users": presentUser(c.User, c.Join),
 			"connections": thisConnection(c, bson.M{
 				"seq": c.Seq, "endpoint": c.Endpoint.ID, "state": control.ConnectionClosed,
 			}),
