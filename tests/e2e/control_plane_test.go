@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	controlGrace = 3 * time.Second
+	controlGrace = 5 * time.Second
 	// controlOutage is longer than that, in packets of 50 a second.
-	controlOutage = 225
+	controlOutage = 325
 )
 
 // TestControlPlane_DiesDuringACall kills all REST replicas and all Wrappers at once, alone and together with what they

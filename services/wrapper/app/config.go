@@ -26,7 +26,7 @@ type Config struct {
 	MaxAttempts    int           `name:"max-attempts" env:"ORKESTRO_MAX_ATTEMPTS" default:"8" help:"Tries of a request before it goes to the dead-letter queue."`
 	RequestTimeout time.Duration `name:"request-timeout" env:"ORKESTRO_REQUEST_TIMEOUT" default:"4s" help:"Time for one try of a request; callers wait 5s."`
 
-	GraceTime       time.Duration `name:"grace-time" env:"ORKESTRO_GRACE_TIME" default:"30s" help:"How long a user may neither poll nor have a connection before it is removed."`
+	GraceTime       time.Duration `name:"grace-time" env:"ORKESTRO_GRACE_TIME" default:"30s" help:"How long a user may neither poll nor have a connection before it is removed, 5s or more."`
 	MaxFailures     int           `name:"max-failures" env:"ORKESTRO_MAX_FAILURES" default:"5" help:"Failed connections of a user in a row before it is removed."`
 	EmptyTimeout    time.Duration `name:"empty-timeout" env:"ORKESTRO_EMPTY_TIMEOUT" default:"5m" help:"How long a session stays when nobody is in it and its maker named no time."`
 	ForgetAfter     time.Duration `name:"forget-after" env:"ORKESTRO_FORGET_AFTER" default:"10m" help:"How long a closed session answers 410 before its id is free again."`
@@ -41,18 +41,24 @@ type Config struct {
 	Build buildinfo.Config `embed:""`
 }
 
+// minGrace leaves time for what is known of users: REST replicas say every three seconds who polls.
+const minGrace = 5 * time.Second
+
 // Validate says which setting is wrong.
 func (c Config) Validate() error {
 	if c.Concurrency < 1 || c.MaxAttempts < 1 || c.MaxFailures < 1 {
 		return fmt.Errorf("--concurrency, --max-attempts, --max-failures: 1 or more is needed")
 	}
 	for flag, value := range map[string]time.Duration{
-		"request-timeout": c.RequestTimeout, "grace-time": c.GraceTime, "empty-timeout": c.EmptyTimeout,
+		"request-timeout": c.RequestTimeout, "empty-timeout": c.EmptyTimeout,
 		"forget-after": c.ForgetAfter, "sweep-period": c.SweepPeriod, "reconcile-period": c.ReconcilePeriod,
 	} {
 		if value < 10*time.Millisecond {
 			return fmt.Errorf("--%s: 10ms or more is needed, not %s", flag, value)
 		}
+	}
+	if c.GraceTime < minGrace {
+		return fmt.Errorf("--grace-time: %s or more is needed, not %s", minGrace, c.GraceTime)
 	}
 	if err := c.Trace.Validate(); err != nil {
 		return err
