@@ -22,7 +22,7 @@ func TestTrouble(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a browser and a whole fleet")
 	}
-	t.Setenv("ORKESTRO_GRACE_TIME", "4s")
+	t.Setenv("ORKESTRO_GRACE_TIME", "5s")
 	browser := startBrowser(t)
 	fleet := startDev(t, "--data="+t.TempDir())
 	demo := fleet.base + "/demo/"

@@ -91,6 +91,11 @@ func (s *publishing) applyPaused(ctx context.Context, r Request, b message.Pause
 		if now.PausedBy != stream.PausedBy {
 			continue
 		}
+		if !stream.Told { // whoever is about to tell comes too late then, with the same id
+			if err := s.announce(ctx, r, sess, message.UserTypeStreamAdded, stream.Added, stream); err != nil {
+				return err
+			}
+		}
 		if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, updateID(r, stream), stream); err != nil {
 			return err
 		}

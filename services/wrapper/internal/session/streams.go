@@ -78,18 +78,15 @@ func (s *teller) announceChanged(
 		if stream.Going {
 			continue
 		}
-		added, updated := stream.Added == addedID(base, stream.ID), stream.Updated == updatedID(base, stream.ID)
-		if added {
+		if stream.Added == addedID(base, stream.ID) {
 			if err := s.announceAdded(ctx, r, sess, stream); err != nil {
 				return err
 			}
 		}
-		if updated {
+		if stream.Updated == updatedID(base, stream.ID) {
 			if err := s.announce(ctx, r, sess, message.UserTypeStreamUpdated, stream.Updated, stream); err != nil {
 				return err
 			}
-		}
-		if added || updated {
 			if err := s.correct(ctx, r, p, stream); err != nil {
 				return err
 			}

@@ -57,21 +57,32 @@ func (w *world) seen(user control.UserID) map[control.StreamID]control.StreamSta
 	return streams
 }
 
-// An offer is about to tell everybody how a stream is, when a pause of it is handled and told.
+// An offer is about to tell everybody of a stream, or how it is now, when a pause of it is handled and told.
 func TestPublish_PausedBeforeItIsTold(t *testing.T) {
-	w := newWorld(t)
-	w.create(0)
-	a := w.join("a")
-	w.join("watcher")
-	must(t, offering(a, 1, 1, "offer cam:audio,video")(w.ctx, w.service[0]))
-	offer := begin(w, offering(a, 1, 2, "offer cam:audio"))
-	offer.until(t, "broadcast stream-updated")
-	cam := w.session().User("a").Streams[0].ID
-	must(t, w.service[0].PauseStream(w.ctx, request("pause"), message.PauseStream{Presence: a, Stream: cam, Paused: true}))
-	offer.finish()
-	must(t, offer.err)
-	if got := w.seen("watcher")[cam]; got != control.StreamPaused {
-		t.Errorf("the watcher believes it is %q", got)
+	for what, offers := range map[string][]string{
+		"broadcast stream-added":   {"offer cam:audio"},
+		"broadcast stream-updated": {"offer cam:audio,video", "offer cam:audio"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.create(0)
+			a := w.join("a")
+			w.join("watcher")
+			last := len(offers) - 1
+			for i, sdp := range offers[:last] {
+				must(t, offering(a, 1, int64(i+1), sdp)(w.ctx, w.service[0]))
+			}
+			offer := begin(w, offering(a, 1, int64(last+1), offers[last]))
+			offer.until(t, what)
+			cam := w.session().User("a").Streams[0].ID
+			pause := message.PauseStream{Presence: a, Stream: cam, Paused: true}
+			must(t, w.service[0].PauseStream(w.ctx, request("pause"), pause))
+			offer.finish()
+			must(t, offer.err)
+			if got := w.seen("watcher")[cam]; got != control.StreamPaused {
+				t.Errorf("the watcher believes it is %q", got)
+			}
+		})
 	}
 }
 
