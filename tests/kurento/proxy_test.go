@@ -5,6 +5,13 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
+)
+
+// A server that is restarted has ten seconds to be there again.
+const (
+	dialTries = 500
+	dialPause = 20 * time.Millisecond
 )
 
 // proxy is the network between a client and a server. It can break every connection that goes through it.
@@ -42,7 +49,7 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := p.dial()
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -53,6 +60,17 @@ func (p *proxy) accept() {
 		p.wg.Go(func() { p.pass(client, server) })
 		p.wg.Go(func() { p.pass(server, client) })
 	}
+}
+
+// dial waits for a server that is being restarted: kurento-client ends its process when a connection is refused.
+func (p *proxy) dial() (server net.Conn, err error) {
+	for range dialTries {
+		if server, err = net.Dial("tcp", p.target); err == nil {
+			break
+		}
+		time.Sleep(dialPause)
+	}
+	return server, err
 }
 
 func (p *proxy) pass(from, to net.Conn) {

@@ -43,7 +43,7 @@ func TestSession_EndsWithTheServer(t *testing.T) {
 	runProgram(t, orders{"restart": func(string) (string, error) {
 		alone.Kill()
 		return "", alone.Start(t.Context())
-	}}, "restart.js", alone.URL())
+	}}, "restart.js", newProxy(t, alone.Address).url())
 }
 
 func TestSession_ListenersOfWhatIsGone(t *testing.T) {
