@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
+	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/services/restapi/app"
 )
 
@@ -248,9 +250,12 @@ func TestWHIP_AsAUserOfTheAPI(t *testing.T) {
 	if got := f.wrapper.got(message.TypeLeave); len(got) != 0 {
 		t.Error("the user was to leave")
 	}
-	if got := bodies[message.Unpublish](f, message.TypeUnpublish); len(got) != 1 || got[0].UpTo != 1 {
-		t.Errorf("unpublished %+v", got)
-	}
+	testkit.Eventually(t, func() error { // nobody waits for it to be handled
+		if got := bodies[message.Unpublish](f, message.TypeUnpublish); len(got) != 1 || got[0].UpTo != 1 {
+			return fmt.Errorf("unpublished %+v", got)
+		}
+		return nil
+	})
 }
 
 // No encoder reads messages, so that there is no queue for them, whoever asks for it.
@@ -278,9 +283,12 @@ func TestWHIP_RefusedOfferLeavesNobody(t *testing.T) {
 	f := newFleet(t, 1, nil)
 	session := f.session()
 	f.problem(f.offers(apiKey, "/v1/sessions/"+session+"/whip", whipOffer+"a=refuse\r\n"), 422, "invalid")
-	if got := bodies[message.Leave](f, message.TypeLeave); len(got) != 1 {
-		t.Errorf("leaves %+v", got)
-	}
+	testkit.Eventually(t, func() error { // nobody waits for it to be handled
+		if got := bodies[message.Leave](f, message.TypeLeave); len(got) != 1 {
+			return fmt.Errorf("leaves %+v", got)
+		}
+		return nil
+	})
 }
 
 func TestMediaSession_TricklesAndRestarts(t *testing.T) {
