@@ -95,7 +95,7 @@ type Negotiation struct {
 // answered again if the endpoint that did is released before that counted.
 type SDPAnswer struct {
 	Seq      int64  `bson:"seq"`
-	Endpoint string `bson:"endpoint"` // that answered; "" for a refusal, and in what v0.5 and before wrote
+	Endpoint string `bson:"endpoint"` // that answered; "" for a refusal, and in what builds before this field wrote
 	SDP      string `bson:"sdp"`
 	Code     Code   `bson:"code"`
 	Detail   string `bson:"detail"`

@@ -25,6 +25,9 @@ func (s RolloutState) Live() bool {
 	return s == RolloutRunning || s == RolloutPaused || s == RolloutStopped
 }
 
+// GoesOn reports whether the present share is still being replaced.
+func (s RolloutState) GoesOn() bool { return s == RolloutRunning || s == RolloutPaused }
+
 // Rollout is one document of the collection "rollouts": the replacement of every media server that does not run the
 // version To, a share at a time. Operators' calls write State and Reason, the Wrapper that leads the rest. Revision
 // counts the writes and is a guard in each.
@@ -62,8 +65,7 @@ const RolloutSlot = "live"
 // Drains reports whether r wants a server drained, whoever does it: it is of the present share, and not replaced yet.
 func (r Rollout) Drains(s MediaServer) bool {
 	e := r.Share.Find(s.ID)
-	goesOn := r.State == RolloutRunning || r.State == RolloutPaused
-	return goesOn && e != nil && e.State != RolloutServerReplaced && s.Version != r.To
+	return r.State.GoesOn() && e != nil && e.State != RolloutServerReplaced && s.Version != r.To
 }
 
 // RolloutPhase says what a share waits for.

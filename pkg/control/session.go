@@ -196,6 +196,17 @@ type Stream struct {
 	Going       bool        `bson:"going" json:"-"`    // an offer has dropped it, and everybody is told: nobody sees it
 }
 
+// Published is the streams of a user without those that are going.
+func (u *User) Published() []Stream {
+	streams := make([]Stream, 0, len(u.Streams))
+	for _, s := range u.Streams {
+		if !s.Going {
+			streams = append(streams, s)
+		}
+	}
+	return streams
+}
+
 // SubscriptionMode says how a user's streams are chosen.
 type SubscriptionMode string
 

@@ -76,15 +76,9 @@ type User struct {
 
 // NewUser is u as clients see it.
 func NewUser(u control.User) User {
-	streams := make([]control.Stream, 0, len(u.Streams))
-	for _, stream := range u.Streams {
-		if !stream.Going {
-			streams = append(streams, stream)
-		}
-	}
 	return User{
 		ID: u.ID, Name: u.Name, Protocol: u.Protocol, Metadata: u.Metadata, State: u.State,
-		JoinedAt: Time(u.JoinedAt), Permissions: u.Permissions, Streams: streams,
+		JoinedAt: Time(u.JoinedAt), Permissions: u.Permissions, Streams: u.Published(),
 	}
 }
 

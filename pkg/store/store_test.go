@@ -201,6 +201,9 @@ func TestSessions_ConnectionGuards(t *testing.T) {
 	must(t, s.Sessions.StopPublishing(ctx, "s", c, 1, now))
 	c = session(t, s, "s").Connections[0]
 	mustGuard(t, s.Sessions.SetAnswered(ctx, "s", c, 2, nil, got.Users[0].StreamsRev))
+	other := c
+	other.Endpoint.ID = "of an offer before"
+	mustGuard(t, s.Sessions.ClearStopped(ctx, "s", other))
 	must(t, s.Sessions.ClearStopped(ctx, "s", c))
 	got = session(t, s, "s")
 	if got.Connections[0].Endpoint.ID != "" || len(got.Users[0].Streams) != 0 {

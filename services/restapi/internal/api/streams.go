@@ -80,9 +80,9 @@ func noStream(id control.StreamID) error {
 func findStream(session *control.Session, id control.StreamID) (*control.User, *control.Stream) {
 	for i := range session.Users {
 		user := &session.Users[i]
-		for j := range user.Streams {
-			if user.Streams[j].ID == id && !user.Streams[j].Going {
-				return user, &user.Streams[j]
+		for _, stream := range user.Published() {
+			if stream.ID == id {
+				return user, &stream
 			}
 		}
 	}

@@ -80,7 +80,7 @@ func holds(r control.Rollout, s control.MediaServer) bool {
 	if s.Version == r.To || r.State == control.RolloutAborted {
 		return false
 	}
-	return s.Availability == control.AvailabilityDrained || goesOn(r)
+	return s.Availability == control.AvailabilityDrained || r.State.GoesOn()
 }
 
 // wants reports whether r has a server drained that is not, or not by the right time.
@@ -98,8 +98,4 @@ func wants(r control.Rollout, s control.MediaServer) bool {
 	default:
 		return false
 	}
-}
-
-func goesOn(r control.Rollout) bool {
-	return r.State == control.RolloutRunning || r.State == control.RolloutPaused
 }

@@ -400,10 +400,8 @@ func stateOf(sess *control.Session) map[string]string {
 	state := map[string]string{}
 	for _, user := range sess.Users {
 		state["user "+string(user.ID)] = ""
-		for _, stream := range user.Streams {
-			if !stream.Going {
-				state["stream "+string(stream.ID)] = describe(stream)
-			}
+		for _, stream := range user.Published() {
+			state["stream "+string(stream.ID)] = describe(stream)
 		}
 	}
 	return state

@@ -41,13 +41,12 @@ func (s *publishing) pauseStream(ctx context.Context, r Request, b message.Pause
 }
 
 func ownStream(user *control.User, id control.StreamID) (control.Stream, error) {
-	i := slices.IndexFunc(user.Streams, func(s control.Stream) bool {
-		return s.ID == id && s.Join == user.Join && !s.Going
-	})
+	streams := user.Published()
+	i := slices.IndexFunc(streams, func(s control.Stream) bool { return s.ID == id && s.Join == user.Join })
 	if i < 0 {
 		return control.Stream{}, control.Errorf(control.CodeNotFound, "the user has no stream %q", id)
 	}
-	return user.Streams[i], nil
+	return streams[i], nil
 }
 
 // paused is the stream as the request wants it.

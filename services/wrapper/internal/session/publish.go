@@ -42,7 +42,7 @@ func (s *publishing) tellStored(ctx context.Context, r Request, b message.Publis
 			return err
 		}
 	}
-	return s.announceChanged(ctx, r, b.Presence, sess, user.Streams, offerBase(r.Session, b))
+	return s.announceChanged(ctx, r, b.Presence, sess, user.Published(), offerBase(r.Session, b))
 }
 
 func (s *publishing) publish(ctx context.Context, r Request, b message.Publish) (*message.Answered, error) {
@@ -130,9 +130,18 @@ func (s *publishing) storeStreams(
 			return err
 		}
 	}
-	for _, stream := range next {
+	if err := s.pauseAgain(ctx, l, next); err != nil {
+		return err
+	}
+	return s.store.Sessions.SetAnswered(ctx, r.Session, l.conn, seq, next, l.user.StreamsRev)
+}
+
+// pauseAgain has the endpoint pause of these streams what is to be paused. It is told of those, too, of which nothing
+// is any more: it keeps what was, of kinds that are gone, and would pause those when they come back.
+func (s *publishing) pauseAgain(ctx context.Context, l live, streams []control.Stream) error {
+	for _, stream := range streams {
 		wasPaused := slices.ContainsFunc(l.user.Streams, func(s control.Stream) bool {
-			return s.ID == stream.ID && len(s.PausedKinds) > 0 // of kinds that are gone, and may come back
+			return s.ID == stream.ID && len(s.PausedKinds) > 0
 		})
 		if len(stream.PausedKinds) == 0 && !wasPaused {
 			continue
@@ -142,7 +151,7 @@ func (s *publishing) storeStreams(
 			return s.mediaError(ctx, l, err)
 		}
 	}
-	return s.store.Sessions.SetAnswered(ctx, r.Session, l.conn, seq, next, l.user.StreamsRev)
+	return nil
 }
 
 // markGoing marks streams of a user before everybody is told that they are gone: if the offer comes to nothing then,
@@ -180,7 +189,7 @@ func (s *publishing) tellAnswer(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.announceChanged(ctx, r, b.Presence, sess, user.Streams, base); err != nil {
+	if err := s.announceChanged(ctx, r, b.Presence, sess, user.Published(), base); err != nil {
 		return nil, err
 	}
 	return &message.Answered{Epoch: b.Epoch, Seq: b.Seq, SDP: sdp}, nil

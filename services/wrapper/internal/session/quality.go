@@ -44,7 +44,7 @@ func speakersAmong(users []control.User, streams []control.StreamID) []message.S
 	speakers := []message.Speaker{}
 	for _, id := range streams {
 		for _, user := range users {
-			if slices.ContainsFunc(user.Streams, func(s control.Stream) bool { return s.ID == id }) {
+			if slices.ContainsFunc(user.Published(), func(s control.Stream) bool { return s.ID == id }) {
 				speakers = append(speakers, message.Speaker{User: user.ID, Stream: id})
 			}
 		}

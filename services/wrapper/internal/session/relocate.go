@@ -206,12 +206,11 @@ func moved(sess *control.Session, user *control.User, kind control.ConnectionKin
 		return true
 	}
 	if kind == control.Publish {
-		return len(user.Streams) == 0
+		return len(user.Published()) == 0
 	}
 	return !slices.ContainsFunc(sess.Users, func(from control.User) bool {
-		return from.ID != user.ID && publishes(sess, &from) && slices.ContainsFunc(from.Streams, func(s control.Stream) bool {
-			return subscribes(user.Subscriptions, s.ID)
-		})
+		wanted := func(s control.Stream) bool { return subscribes(user.Subscriptions, s.ID) }
+		return from.ID != user.ID && publishes(sess, &from) && slices.ContainsFunc(from.Published(), wanted)
 	})
 }
 

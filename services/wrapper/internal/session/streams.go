@@ -19,10 +19,9 @@ func changedStreams(
 	user control.User, published []mediaapi.PublishedStream, base, request string,
 ) (next, removed []control.Stream) {
 	next = make([]control.Stream, 0, len(published))
+	present := user.Published()
 	for _, p := range published {
-		i := slices.IndexFunc(user.Streams, func(s control.Stream) bool {
-			return s.ID == p.ID && s.Join == user.Join && !s.Going
-		})
+		i := slices.IndexFunc(present, func(s control.Stream) bool { return s.ID == p.ID && s.Join == user.Join })
 		if i < 0 {
 			next = append(next, control.Stream{
 				ID: p.ID, User: user.ID, Kinds: p.Kinds, State: control.StreamActive, PausedKinds: []string{},
@@ -30,7 +29,7 @@ func changedStreams(
 			})
 			continue
 		}
-		stream := user.Streams[i]
+		stream := present[i]
 		if !slices.Equal(stream.Kinds, p.Kinds) {
 			stream.Kinds, stream.Updated = p.Kinds, updatedID(base, p.ID)
 			stream = withPaused(stream, stream.PausedKinds)
@@ -75,9 +74,6 @@ func (s *teller) announceChanged(
 	ctx context.Context, r Request, p message.Presence, sess *control.Session, streams []control.Stream, base string,
 ) error {
 	for _, stream := range streams {
-		if stream.Going {
-			continue
-		}
 		if stream.Added == addedID(base, stream.ID) {
 			if err := s.announceAdded(ctx, r, sess, stream); err != nil {
 				return err

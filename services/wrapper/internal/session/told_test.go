@@ -37,6 +37,13 @@ func offering(a message.Presence, epoch, seq int64, sdp string) func(context.Con
 	}
 }
 
+// move begins to move the session off its server.
+func (w *world) move(t *testing.T) {
+	t.Helper()
+	sess := w.session()
+	must(t, w.service[0].Relocate(w.ctx, request("move"), message.Relocate{Epoch: sess.Epoch, Pipeline: sess.Pipeline.ID}))
+}
+
 // seen is what a user believes of the streams of others: the state of each that it has heard of and that is not gone.
 func (w *world) seen(user control.UserID) map[control.StreamID]control.StreamState {
 	streams := map[control.StreamID]control.StreamState{}
@@ -98,8 +105,7 @@ func TestPublish_EpochEndsWhileStreamsAreDropped(t *testing.T) {
 	offer := begin(w, offering(a, 1, 2, "offer cam:audio"))
 	offer.until(t, "broadcast stream-removed")
 	offer.advance()
-	sess := w.session()
-	must(t, w.service[0].Relocate(w.ctx, request("move"), message.Relocate{Epoch: 1, Pipeline: sess.Pipeline.ID}))
+	w.move(t)
 	offer.finish()
 	if code := control.CodeOf(offer.err); code != control.CodeStaleEpoch {
 		t.Fatalf("the offer: %v", offer.err)
@@ -107,6 +113,91 @@ func TestPublish_EpochEndsWhileStreamsAreDropped(t *testing.T) {
 	must(t, offering(a, 2, 1, all)(w.ctx, w.service[0]))
 	if got := w.seen("watcher"); len(got) != 3 {
 		t.Errorf("the watcher knows %v", got)
+	}
+}
+
+// A Wrapper dies when it is about to tell everybody of a stream, and the session is moved before the offer comes again.
+func TestPublish_EpochEndsBeforeItIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	w.join("watcher")
+	offer := begin(w, offering(a, 1, 1, "offer cam:audio"))
+	offer.until(t, "broadcast stream-added")
+	offer.kill()
+	w.move(t)
+	if err := offering(a, 1, 1, "offer cam:audio")(w.ctx, w.service[0]); control.CodeOf(err) != control.CodeStaleEpoch {
+		t.Fatalf("the offer: %v", err)
+	}
+	if got := w.seen("watcher"); len(got) != 1 {
+		t.Errorf("the watcher knows %v", got)
+	}
+}
+
+// A stop of an epoch that is over is telling that the streams are gone, when the user offers them again in the next.
+func TestPublish_AgainInTheNextEpochWhileItIsStopped(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	w.join("watcher")
+	must(t, offering(a, 1, 1, "offer cam:audio")(w.ctx, w.service[0]))
+	w.move(t)
+	stop := begin(w, func(ctx context.Context, s *session.Service) error {
+		return s.Unpublish(ctx, request("stop"), message.Unpublish{Presence: a, Epoch: 1, UpTo: 1})
+	})
+	stop.until(t, "broadcast stream-removed")
+	must(t, offering(a, 2, 1, "offer cam:audio")(w.ctx, w.service[0]))
+	stop.finish()
+	must(t, stop.err)
+	if got := w.seen("watcher"); len(got) != 1 || len(w.session().User("a").Streams) != 1 {
+		t.Errorf("the watcher knows %v, stored are %v", got, w.session().User("a").Streams)
+	}
+}
+
+func TestPublish_PausedKindDroppedAndOfferedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	a := w.join("a")
+	must(t, offering(a, 1, 1, "offer cam:audio,video")(w.ctx, w.service[0]))
+	cam := w.session().User("a").Streams[0].ID
+	must(t, w.service[0].PauseStream(w.ctx, request("p1.2-pause"), message.PauseStream{
+		Presence: a, Stream: cam, Paused: true, Kinds: []string{"video"},
+	}))
+	if got := w.session().User("a").Streams[0].PausedKinds; len(got) != 1 {
+		t.Fatalf("paused is %v", got)
+	}
+	must(t, offering(a, 1, 2, "offer cam:audio")(w.ctx, w.service[0]))
+	must(t, offering(a, 1, 3, "offer cam:audio,video")(w.ctx, w.service[0]))
+	conn := w.session().Connection("a", control.Publish)
+	if got := w.fleet.byID[conn.Endpoint.Pipeline.Server].endpoints[conn.Endpoint.ID].paused[cam]; len(got) != 0 {
+		t.Errorf("the endpoint pauses %v, stored is %+v", got, w.session().User("a").Streams)
+	}
+}
+
+// A user leaves while its join is about to bind its queue: that the queue is gone is no matter of the others.
+func TestJoin_QueueGoneWithItsUser(t *testing.T) {
+	w := newWorld(t)
+	w.create(0)
+	w.join("watcher")
+	w.told("watcher")
+	queue := message.UserQueue(sid, "b")
+	must(t, w.broker.DeclareQueue(w.ctx, queue))
+	join := begin(w, func(ctx context.Context, s *session.Service) error {
+		_, err := s.Join(ctx, request("join-b"), message.Join{User: "b", Permissions: all()})
+		return err
+	})
+	join.until(t, "bind "+queue.Name+" to "+message.SessionExchange(sid))
+	must(t, w.service[0].Leave(w.ctx, request("leave"), message.Leave{
+		Presence: message.Presence{User: "b", Join: "join-b"}, Reason: "left",
+	}))
+	join.finish()
+	if join.err == nil {
+		t.Error("it joined")
+	}
+	for _, m := range w.told("watcher") {
+		if m.Type == message.UserTypeSync {
+			t.Error("the watcher got a sync")
+		}
 	}
 }
 
