@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
+	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
@@ -53,6 +54,9 @@ func (w *world) step(ctx context.Context, s step) error {
 	}
 	r.api = time.Since(back)
 	if err := leave(); err != nil {
+		return fmt.Errorf("after %s: %w", s, err)
+	}
+	if err := w.lossesSeenTo(ctx, r); err != nil {
 		return fmt.Errorf("after %s: %w", s, err)
 	}
 	if err := w.mediaFlows(ctx); err != nil {
@@ -145,6 +149,36 @@ func (r result) concerned(server string) bool {
 // onlyMoves reports whether calls may have had to go elsewhere, and none of them to lose its media.
 func (r result) onlyMoves() bool {
 	return !slices.ContainsFunc(r.targets, func(t target) bool { return t.kind.touchesMedia() && t.kind != mediaDrained })
+}
+
+// lossesSeenTo waits until nothing more comes of the loss of a media server. A rebuild that could not be asked for
+// while the broker was away, too, comes later, even if the media server is back by then: that belongs to this step.
+func (w *world) lossesSeenTo(ctx context.Context, r result) error {
+	if r.onlyMoves() {
+		return nil
+	}
+	return eventually(ctx, recoveryLimit, func() error {
+		servers, err := w.store.MediaServers.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, server := range servers {
+			if server.Status == control.StatusDown {
+				return fmt.Errorf("media server %s counts as down", server.ID)
+			}
+		}
+		queues, err := w.fleet.Broker.Queues(ctx)
+		if err != nil {
+			return err
+		}
+		for _, c := range w.calls {
+			queue := message.SessionQueue(control.SessionID(c.session)).Name
+			if queues[queue] > 0 {
+				return fmt.Errorf("%d messages are in %s", queues[queue], queue)
+			}
+		}
+		return nil
+	})
 }
 
 // gaps are the longest gaps of each flow that the trouble concerned; where it was none of the media servers', all.
