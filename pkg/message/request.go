@@ -86,7 +86,8 @@ type Joined struct {
 }
 
 // Leave takes a user out. Reason is "left", "removed" or "timeout". SeenAt is when a user was last heard of that leaves
-// because it is silent: one that was heard of since stays. Zero: whatever was heard.
+// because it is silent: one that was heard of since stays. Zero: whatever was heard. Without a Join it is of nobody:
+// what may be left of a user that is not in the session any more, and was last heard of at SeenAt, is removed.
 type Leave struct {
 	Presence
 	Reason string    `json:"reason"`

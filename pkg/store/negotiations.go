@@ -77,14 +77,18 @@ func (n *Negotiations) SetAnswered(
 		bson.M{"$set": bson.M{"answeredSeq": seq, "updatedAt": now}})
 }
 
-// RemoveUser forgets the negotiations of one user under one join.
+// RemoveUser forgets the negotiations of one user under one join, "" for every join.
 func (n *Negotiations) RemoveUser(
 	ctx context.Context, session control.SessionID, user control.UserID, join control.JoinID,
 ) error {
 	ids := bson.A{
 		control.NegotiationID(session, user, control.Publish), control.NegotiationID(session, user, control.Subscribe),
 	}
-	_, err := n.c.DeleteMany(ctx, bson.M{"_id": bson.M{"$in": ids}, "join": join})
+	filter := bson.M{"_id": bson.M{"$in": ids}}
+	if join != "" {
+		filter["join"] = join
+	}
+	_, err := n.c.DeleteMany(ctx, filter)
 	return coded(fmt.Sprintf("forget the negotiations of user %s", user), err)
 }
 

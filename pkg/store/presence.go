@@ -12,7 +12,8 @@ import (
 	"github.com/orkestro/orkestro/pkg/control"
 )
 
-// Presence is the collection "presence": when each user was last heard of. Safe for concurrent use.
+// Presence is the collection "presence": when each user was last heard of. One that leaves stays entered until somebody
+// has looked, a while later, whether anything is left of it. Safe for concurrent use.
 type Presence struct{ c *mongo.Collection }
 
 // Begin enters a user that joins, as heard of at that time.
@@ -50,6 +51,16 @@ func (p *Presence) Idle(ctx context.Context, before time.Time, limit int64) ([]c
 	}
 	var idle []control.Presence
 	return idle, coded("list idle users", cursor.All(ctx, &idle))
+}
+
+// InSession lists the users of a session, also those that have left since and are not forgotten yet.
+func (p *Presence) InSession(ctx context.Context, session control.SessionID) ([]control.Presence, error) {
+	cursor, err := p.c.Find(ctx, bson.M{"session": session})
+	if err != nil {
+		return nil, coded("list the presence of session "+string(session), err)
+	}
+	var users []control.Presence
+	return users, coded("list the presence of session "+string(session), cursor.All(ctx, &users))
 }
 
 // Remove forgets a user, unless it was heard of after a time.

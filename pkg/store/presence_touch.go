@@ -27,3 +27,9 @@ func (p *Presence) Touch(ctx context.Context, users []UserKey, at time.Time) err
 	_, err := p.c.UpdateMany(ctx, bson.M{"_id": bson.M{"$in": ids}}, bson.M{"$set": bson.M{"seenAt": at}})
 	return coded("touch the presence of users", err)
 }
+
+// TouchSession says that everybody who is entered in a session was heard of.
+func (p *Presence) TouchSession(ctx context.Context, session control.SessionID, at time.Time) error {
+	_, err := p.c.UpdateMany(ctx, bson.M{"session": session}, bson.M{"$set": bson.M{"seenAt": at}})
+	return coded("touch the presence of session "+string(session), err)
+}

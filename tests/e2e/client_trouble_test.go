@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/orkestro/orkestro/pkg/broker"
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/mediaclient"
+	"github.com/orkestro/orkestro/pkg/message"
 	"github.com/orkestro/orkestro/pkg/store"
 	"github.com/orkestro/orkestro/pkg/testkit"
 	"github.com/orkestro/orkestro/tests/harness"
@@ -50,6 +53,7 @@ func TestClientTrouble(t *testing.T) {
 		{"live media keeps a client that does not poll", silentButLive},
 		{"media follows a client to its new address", movesUnnoticed},
 		{"a client that restarts ICE keeps its place", restartsICE},
+		{"a queue that comes back after its user has left goes again", queueComesBack},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			t.Parallel() // they wait, mostly
@@ -387,4 +391,33 @@ func (p *pair) logGaps(t *testing.T) {
 	t.Helper()
 	t.Logf("without media: from ann %s, to ann %s", p.ben.Arrivals(p.streams["ann"], "video").Gap,
 		p.ann.Arrivals(p.ann.Streams()["ben"], "video").Gap)
+}
+
+// queueComesBack makes the queues of users again that have left, as a broker does that is killed before it has put the
+// end of a queue on disk: they go again, that of a session that is closed by then, too.
+func queueComesBack(t *testing.T, f trouble, p *pair) {
+	t.Helper()
+	closed, err := f.API.CreateSession(t.Context(), "")
+	must(t, err)
+	_, err = f.API.Join(t.Context(), closed, "ann")
+	must(t, err)
+	b := openBrokerOf(t, f.Fleet)
+	sessions := []string{string(p.session), closed}
+	for _, session := range sessions {
+		path := "/v1/sessions/" + session + "/users/ann"
+		_, err := f.API.Insist(t.Context(), harness.Request{Method: http.MethodDelete, Path: path}, nil)
+		must(t, err)
+		must(t, b.DeclareQueue(t.Context(), message.UserQueue(control.SessionID(session), "ann")))
+	}
+	must(t, f.API.CloseSession(t.Context(), closed))
+	for _, session := range sessions {
+		testkit.Eventually(t, func() error {
+			_, err := b.Inspect(t.Context(), message.UserQueue(control.SessionID(session), "ann").Name)
+			if errors.Is(err, broker.ErrNotFound) {
+				return nil
+			}
+			return fmt.Errorf("the queue of ann in %s is there: %w", session, err)
+		})
+	}
+	expectNoFailures(t, p.ben)
 }

@@ -25,7 +25,12 @@ import (
 
 func openBroker(t *testing.T) broker.Broker {
 	t.Helper()
-	b, err := amqp.Open(t.Context(), amqp.Config{URL: fleet.Broker.URL()}, slog.New(slog.DiscardHandler))
+	return openBrokerOf(t, fleet)
+}
+
+func openBrokerOf(t *testing.T, f *harness.Fleet) broker.Broker {
+	t.Helper()
+	b, err := amqp.Open(t.Context(), amqp.Config{URL: f.Broker.URL()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,12 +232,15 @@ func (w *wrapper) join(ctx context.Context, id control.SessionID, m broker.Messa
 }
 
 func (w *wrapper) greet(ctx context.Context, id control.SessionID, user control.UserID, request string) error {
-	queue := message.UserQueue(id, user).Name
-	joined := userMessage(control.DeriveID(request, "joined"), message.UserTypeJoined, id, object{})
-	if err := w.broker.Send(ctx, queue, joined); err != nil {
+	queue := message.UserQueue(id, user)
+	if err := w.broker.DeclareQueue(ctx, queue); err != nil {
 		return err
 	}
-	return w.broker.Bind(ctx, queue, message.SessionExchange(id))
+	joined := userMessage(control.DeriveID(request, "joined"), message.UserTypeJoined, id, object{})
+	if err := w.broker.Send(ctx, queue.Name, joined); err != nil {
+		return err
+	}
+	return w.broker.Bind(ctx, queue.Name, message.SessionExchange(id))
 }
 
 func (w *wrapper) leave(ctx context.Context, id control.SessionID, m broker.Message) error {

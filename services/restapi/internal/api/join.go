@@ -2,13 +2,11 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/orkestro/orkestro/pkg/control"
 	"github.com/orkestro/orkestro/pkg/message"
-	"github.com/orkestro/orkestro/services/restapi/internal/request"
 )
 
 // joinTries bounds joining again when somebody else joined under the same id at the same moment.
@@ -160,12 +158,6 @@ func (u *users) requestJoin(
 			return joined, err
 		}
 		asked := join(present)
-		if asked.Protocol == control.ProtocolAPI {
-			// The queue is there before the user is, so that nothing that is sent to it finds no queue.
-			if err := u.Broker.DeclareQueue(ctx, message.UserQueue(id, user)); err != nil {
-				return joined, request.Unavailable(fmt.Sprintf("make the queue of user %s", user), err)
-			}
-		}
 		raw, refused := u.doInSession(ctx, newRequest(ctx, message.TypeJoin, id, user, asked))
 		if refused == nil {
 			return resultOf[message.Joined](raw)

@@ -126,8 +126,14 @@ func (s *Sweeper) user(ctx context.Context, p control.Presence, now time.Time) e
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err != nil || sess.State == control.SessionClosed || !knows(sess, p.User) {
+	switch {
+	case err != nil || sess.Cleared:
 		return s.store.Presence.Remove(ctx, p.Session, p.User, p.SeenAt)
+	case sess.State == control.SessionClosed: // goes when its queues do
+		return s.store.Presence.Heard(ctx, p.Session, p.User, now)
+	case !knows(sess, p.User):
+		gone := message.Leave{Presence: message.Presence{User: p.User}, SeenAt: p.SeenAt}
+		return s.ask(ctx, p.Session, message.TypeLeave, gone)
 	}
 	for _, user := range append(sess.Users, sess.Leaving...) {
 		if user.ID != p.User {

@@ -164,6 +164,24 @@ func TestSweep_ForgetsThePresenceOfUsersThatAreGone(t *testing.T) {
 	}
 }
 
+// Something may be left of a user that has left: that is seen to where all its requests are handled.
+func TestSweep_HasUsersClearedThatAreGone(t *testing.T) {
+	f := newFixture(t)
+	f.insert("s", 0, time.Hour)
+	seen := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+	f.must(f.store.Presence.Begin(t.Context(), "s", "u", seen))
+	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
+	mailbox, err := f.broker.OpenMailbox(t.Context(), message.SessionQueue("s").Name, 10)
+	f.must(err)
+	defer func() { _ = mailbox.Close() }()
+	asked := <-mailbox.Deliveries()
+	var gone message.Leave
+	f.must(json.Unmarshal(asked.Body, &gone))
+	if asked.Type != message.TypeLeave || gone.User != "u" || gone.Join != "" || !gone.SeenAt.Equal(seen) {
+		t.Fatalf("got %s %+v", asked.Type, gone)
+	}
+}
+
 func TestSweep_ClosesEmptySessions(t *testing.T) {
 	f := newFixture(t)
 	f.insert("own", 2*time.Minute, time.Minute)
@@ -254,11 +272,15 @@ func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
 	f := newFixture(t)
 	f.insert("s", 0, time.Hour)
 	f.must(f.broker.DeclareExchange(t.Context(), message.SessionExchange("s")))
-	for _, user := range []control.UserID{"done", "unread"} {
+	for _, user := range []control.UserID{"done", "unread", "left"} {
 		f.user(user, 0, control.ConnectionClosed)
 		f.must(f.broker.DeclareQueue(t.Context(), message.UserQueue("s", user)))
 	}
-	f.must(f.broker.Send(t.Context(), message.UserQueue("s", "unread").Name, broker.Message{ID: "m"}))
+	for _, user := range []control.UserID{"unread", "left"} {
+		f.must(f.broker.Send(t.Context(), message.UserQueue("s", user).Name, broker.Message{ID: "m"}))
+	}
+	f.must(f.store.Sessions.MarkLeaving(t.Context(), "s", "left", "j-left", "left"))
+	f.must(f.store.Sessions.RemoveLeaving(t.Context(), "s", "left", "j-left"))
 	f.must(f.store.Sessions.MarkClosing(t.Context(), "s", "deleted", false))
 	f.must(f.store.Sessions.MarkClosed(t.Context(), "s", time.Now(), time.Now().Add(time.Hour)))
 	f.sweepFor(10*time.Second, control.ReplicaReady) // a late request may still be handled
@@ -278,6 +300,12 @@ func TestSweep_ClearsUpAfterClosedSessions(t *testing.T) {
 	}
 	if _, err := f.broker.Inspect(t.Context(), message.UserQueue("s", "unread").Name); err != nil {
 		t.Errorf("what a user has not read is gone: %v", err)
+	}
+	if _, err := f.broker.Inspect(t.Context(), message.UserQueue("s", "left").Name); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the queue of a user that left before the end is there (%v)", err)
+	}
+	if heard, err := f.store.Presence.InSession(t.Context(), "s"); err != nil || len(heard) != 0 {
+		t.Errorf("their presence is there: %v, %v", heard, err)
 	}
 	if left, err := f.store.Sessions.Uncleared(t.Context(), f.now, 10); err != nil || len(left) != 0 {
 		t.Errorf("it is looked at again and again: %v, %v", left, err)

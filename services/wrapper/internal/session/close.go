@@ -60,7 +60,8 @@ func (s *lifecycle) endSession(ctx context.Context, r Request, sess *control.Ses
 	if err := s.store.Negotiations.RemoveSession(ctx, sess.ID); err != nil {
 		return err
 	}
-	if err := s.store.Presence.RemoveSession(ctx, sess.ID); err != nil {
+	// The sweeper forgets it when it has looked at the queues, and shall not miss anybody before.
+	if err := s.store.Presence.TouchSession(ctx, sess.ID, time.Now().UTC()); err != nil {
 		return err
 	}
 	once := Request{ID: sess.CreatedBy} // several requests may have a part in it

@@ -142,9 +142,25 @@ func (c *chaos) settle() {
 		}
 	}
 	c.handleAll()
+	c.clear()
 	for sess := c.session(); sess.State == control.SessionActive && sess.Relocation != nil; sess = c.session() {
 		c.waiting = append(c.waiting, delivery{what: "end of a move", handle: c.endMove(request(control.NewID()), sess)})
 		c.handleAll()
+	}
+}
+
+// clear has the Wrappers look at users that were heard of and are not there, as the sweeper does.
+func (c *chaos) clear() {
+	sess := c.session()
+	heard, err := c.store.Presence.InSession(c.ctx, sid)
+	must(c.tb, err)
+	for _, p := range heard {
+		if sess.User(p.User) != nil {
+			continue
+		}
+		must(c.tb, c.service[0].Leave(c.ctx, request(control.NewID()), message.Leave{
+			Presence: message.Presence{User: p.User}, SeenAt: p.SeenAt,
+		}))
 	}
 }
 
@@ -290,8 +306,19 @@ func (c *chaos) check() {
 		return
 	}
 	c.checkDocument(sess)
+	c.checkQueues(sess)
 	if got, want := c.client(), stateOf(sess); !maps.Equal(got, want) {
 		c.rt.Fatalf("a client believes\n%v\nwhere the store has\n%v", got, want)
+	}
+}
+
+// checkQueues looks whether those who are there have a queue, and nobody else.
+func (c *chaos) checkQueues(sess *control.Session) {
+	for _, id := range []control.UserID{"watcher", "a", "b", "c"} {
+		_, err := c.broker.Inspect(c.ctx, message.UserQueue(sid, id).Name)
+		if there := sess.User(id) != nil; there == errors.Is(err, broker.ErrNotFound) {
+			c.rt.Fatalf("%s is in the session: %v, and its queue: %v", id, there, err)
+		}
 	}
 }
 

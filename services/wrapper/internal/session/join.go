@@ -91,12 +91,18 @@ func checkPlace(sess *control.Session, b message.Join) error {
 	}
 }
 
-// enter is the one guarded update that makes the user present under the join r. Its presence is noted first, so that a
-// user without one cannot be.
+// enter is the one guarded update that makes the user present under the join r. Its presence is noted first, so that
+// neither a user nor a queue can be without one, and its queue is there before it is, so that nothing that is sent to
+// it finds none.
 func (s *users) enter(ctx context.Context, r Request, sess *control.Session, b message.Join) error {
 	now := time.Now().UTC()
 	if err := s.store.Presence.Begin(ctx, sess.ID, b.User, now); err != nil {
 		return err
+	}
+	if b.Protocol == control.ProtocolAPI {
+		if err := s.broker.DeclareQueue(ctx, message.UserQueue(sess.ID, b.User)); err != nil {
+			return brokerError("declare a user queue", err)
+		}
 	}
 	user := control.User{
 		ID: b.User, Name: b.Name, Protocol: b.Protocol, Metadata: b.Metadata, State: control.UserJoined, JoinedAt: now,

@@ -16,6 +16,9 @@ import (
 // Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, has
 // rejoined since, or was to leave for its silence and has broken it, is no error.
 func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
+	if b.Join == "" {
+		return s.clear(ctx, r, b)
+	}
 	if back, err := s.isBack(ctx, r, b); err != nil || back {
 		return err
 	}
@@ -95,9 +98,8 @@ func (s *users) finishLeave(
 }
 
 // forgetUser removes what is only of the user. Somebody else may have finished the leaving, and the user be back:
-// what is found then belongs to its new join.
+// what is found then belongs to its new join. The presence stays until clear has looked.
 func (s *users) forgetUser(ctx context.Context, sess *control.Session, user control.User, actor string) error {
-	now := time.Now().UTC()
 	if leaving, err := s.isLeaving(ctx, sess.ID, user); err != nil || !leaving {
 		return err
 	}
@@ -107,7 +109,7 @@ func (s *users) forgetUser(ctx context.Context, sess *control.Session, user cont
 	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, user.ID, user.Join); err != nil {
 		return err
 	}
-	if err := s.store.Presence.Remove(ctx, sess.ID, user.ID, now); err != nil {
+	if err := s.store.Presence.ClearBehind(ctx, sess.ID, user.ID); err != nil { // it may join again
 		return err
 	}
 	once := Request{ID: string(user.Join)} // several requests may have a part in it
@@ -125,6 +127,34 @@ func (s *users) forgetUser(ctx context.Context, sess *control.Session, user cont
 	s.log.InfoContext(ctx, "user left", slog.String(logging.KeySession, string(sess.ID)),
 		slog.String(logging.KeyUser, string(user.ID)), slog.String("reason", user.Leaving))
 	return s.markEmpty(ctx, sess.ID)
+}
+
+// clear removes what may be left of a user that is not in the session: its presence stays when it leaves, or when its
+// join is refused, and the sweeper asks for this when nothing was heard of it for the grace time. A request that was in
+// hand at that moment may have made the queue again, or begun a negotiation, and whoever did it may have died before it
+// saw that the user was gone.
+func (s *users) clear(ctx context.Context, r Request, b message.Leave) error {
+	heard, err := s.store.Presence.Get(ctx, r.Session, b.User)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // somebody was faster
+	}
+	if err != nil || heard.SeenAt.After(b.SeenAt) { // it is joining
+		return err
+	}
+	sess, err := s.active(ctx, r)
+	if err != nil {
+		return ignoreFinal(err) // what is left goes with the session
+	}
+	if !hasLeft(sess, b.User) {
+		return nil
+	}
+	if err := s.broker.DeleteQueue(ctx, message.UserQueue(sess.ID, b.User).Name); err != nil {
+		return brokerError("delete a user queue", err)
+	}
+	if err := s.store.Negotiations.RemoveUser(ctx, sess.ID, b.User, ""); err != nil {
+		return err
+	}
+	return s.store.Presence.Remove(ctx, sess.ID, b.User, b.SeenAt)
 }
 
 // isLeaving reports whether a user that was found leaving still is.

@@ -53,7 +53,6 @@ func TestJoin_TellsTheUserFirst(t *testing.T) {
 	w.create(0)
 	w.join("a")
 	wantTypes(t, w.told("a"), "joined", "user-joined")
-	must(t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, "b")))
 	must(t, w.twice(func(s *session.Service) error {
 		joined, err := s.Join(w.ctx, request("join-b"), message.Join{User: "b", Permissions: all()})
 		if err == nil && (joined.Epoch != 1 || joined.Rejoined || joined.User.Join != "join-b") {
@@ -330,7 +329,6 @@ func TestJoin_FinishesALeavingThatWasLeftHalfWay(t *testing.T) {
 	w.create(1)
 	a := w.join("a")
 	must(t, w.store.Sessions.MarkLeaving(w.ctx, sid, "a", a.Join, "left"))
-	must(t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, "a")))
 	_, err := w.service[1].Join(w.ctx, request("join-a2"), message.Join{User: "a", Permissions: all()})
 	must(t, err)
 	wantTypes(t, w.told("a"), "joined", "user-joined")
@@ -427,8 +425,8 @@ func TestPause_TheLaterRequestCounts(t *testing.T) {
 	wantCode(t, err, control.CodeNotFound)
 }
 
-// TestPause_OlderThanTheStream has a request to pause, delayed, handled when the stream was stopped and published again:
-// it was about the stream before.
+// TestPause_OlderThanTheStream has a request to pause, delayed, handled when the stream was stopped and published
+// again: it was about the stream before.
 func TestPause_OlderThanTheStream(t *testing.T) {
 	w := newWorld(t)
 	w.create(0)
@@ -587,7 +585,8 @@ func TestBroadcast_RestoresALostExchange(t *testing.T) {
 	wantTypes(t, w.told("a"), "sync", "user-left")
 }
 
-// The exchange was lost, and somebody who comes or asks for its state makes it again: the others hear of everything, too.
+// The exchange was lost, and somebody who comes or asks for its state makes it again: the others hear of everything,
+// too.
 func TestBind_RestoresALostExchangeForEverybody(t *testing.T) {
 	for name, act := range map[string]func(w *world, b message.Presence){
 		"sync": func(w *world, b message.Presence) { must(t, w.service[0].Sync(w.ctx, request("s"), b)) },
@@ -661,7 +660,6 @@ func TestJoin_WhatIsLeftToTheQueueIsNotTheLastWord(t *testing.T) {
 	w.fleet.down[server] = true
 	w.fleet.list = w.fleet.list[:0] // nobody has noticed yet
 	a := message.Presence{User: "a", Join: control.JoinID(control.NewID())}
-	must(t, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, a.User)))
 	_, err := w.service[0].Join(w.ctx, request(string(a.Join)), message.Join{User: a.User, Permissions: all()})
 	must(t, err)
 	left := w.drain(message.SessionQueue(sid).Name)

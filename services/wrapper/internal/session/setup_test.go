@@ -93,7 +93,6 @@ func all() control.Permissions {
 func (w *world) join(user control.UserID) message.Presence {
 	w.tb.Helper()
 	id := "join-" + string(user)
-	must(w.tb, w.broker.DeclareQueue(w.ctx, message.UserQueue(sid, user)))
 	_, err := w.service[0].Join(w.ctx, request(id), message.Join{User: user, Permissions: all()})
 	must(w.tb, err)
 	return message.Presence{User: user, Join: control.JoinID(id)}

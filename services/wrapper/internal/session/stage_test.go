@@ -111,16 +111,8 @@ func (l letter) delivery(tb testing.TB) broker.Delivery {
 func (s *stage) deliver(letters ...letter) {
 	s.tb.Helper()
 	for _, l := range letters {
-		s.declareQueue(l)
 		s.handle(l.delivery(s.tb))
 		s.settle()
-	}
-}
-
-// declareQueue makes the queue of a user who is about to join, as a REST replica does.
-func (s *stage) declareQueue(l letter) {
-	if join, joins := l.body.(message.Join); joins && join.Protocol == control.ProtocolAPI {
-		must(s.tb, s.broker.DeclareQueue(s.ctx, message.UserQueue(sid, join.User)))
 	}
 }
 
@@ -190,8 +182,8 @@ func (s *stage) media() map[string]any {
 	return all
 }
 
-// once is messages by their ids, each as it came first: what a client makes of them. A sync that says what the joined or
-// sync before it said is nothing new to it.
+// once is messages by their ids, each as it came first: what a client makes of them. A sync that says what the joined
+// or sync before it said is nothing new to it.
 func once(messages []broker.Message) []map[string]any {
 	list := []map[string]any{}
 	seen := map[string]bool{}

@@ -34,7 +34,6 @@ func (s *stage) begin(p play) {
 	if p.given != nil {
 		p.given(s)
 	}
-	s.declareQueue(p.letter(s))
 }
 
 // TestWrapper_DiesAtEveryStep kills the Wrapper that handles a message between every two of its effects. The next one
@@ -72,7 +71,8 @@ func TestWrapper_FreezesAtEveryStep(t *testing.T) {
 	interrupted(t, fate.Freeze, func(p play) []letter { return p.next })
 }
 
-// TestWrapper_StallsAtEveryStep stops it just as long as another needs to handle the message, which was delivered to both.
+// TestWrapper_StallsAtEveryStep stops it just as long as another needs to handle the message, which was delivered to
+// both.
 func TestWrapper_StallsAtEveryStep(t *testing.T) {
 	interrupted(t, fate.Stall, func(play) []letter { return nil })
 }
@@ -115,9 +115,9 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 	}
 }
 
-// mend does what the slow loops of packages presence and reconcile do: what was made for a user that had gone is removed,
-// endpoints that no connection and no viewer has, viewers whose endpoint is gone, and pipelines that the session has
-// left.
+// mend does what the slow loops of packages presence and reconcile do: what was made for a user that had gone is
+// removed, endpoints that no connection and no viewer has, viewers whose endpoint is gone, and pipelines that the
+// session has left.
 func (s *stage) mend() {
 	s.tb.Helper()
 	sess, users, endpoints := s.session(), bson.A{}, map[string]bool{}

@@ -63,8 +63,7 @@ func (s *teller) bind(ctx context.Context, r Request, user control.UserID, told 
 		return err
 	}
 	if hasLeft(now, user) {
-		// It has left since, and its queue was gone before we made it again.
-		return errors.Join(errUserNotFound, brokerError("delete a user queue", s.broker.DeleteQueue(ctx, queue)))
+		return s.takeBack(ctx, r, user)
 	}
 	if told == nil && now.Restoring {
 		return s.restoreExchange(ctx, r)
@@ -80,13 +79,19 @@ func (s *teller) bindAgain(ctx context.Context, r Request, user control.UserID) 
 		return err
 	}
 	if hasLeft(now, user) {
-		return errUserNotFound
+		return s.takeBack(ctx, r, user)
 	}
 	if err := s.restoreExchange(ctx, r); err != nil {
 		return err
 	}
 	queue, exchange := message.UserQueue(r.Session, user).Name, message.SessionExchange(r.Session)
 	return brokerError("bind a user queue", s.broker.Bind(ctx, queue, exchange))
+}
+
+// takeBack deletes the queue of a user that has left since: it was gone before we made it again.
+func (s *teller) takeBack(ctx context.Context, r Request, user control.UserID) error {
+	err := s.broker.DeleteQueue(ctx, message.UserQueue(r.Session, user).Name)
+	return errors.Join(errUserNotFound, brokerError("delete a user queue", err))
 }
 
 // hasLeft reports whether a user is not in a session any more, and is not being let out of it either.

@@ -181,7 +181,6 @@ func TestJoin_QueueGoneWithItsUser(t *testing.T) {
 	w.join("watcher")
 	w.told("watcher")
 	queue := message.UserQueue(sid, "b")
-	must(t, w.broker.DeclareQueue(w.ctx, queue))
 	join := begin(w, func(ctx context.Context, s *session.Service) error {
 		_, err := s.Join(ctx, request("join-b"), message.Join{User: "b", Permissions: all()})
 		return err
