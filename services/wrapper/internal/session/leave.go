@@ -14,7 +14,8 @@ import (
 )
 
 // Leave takes a user out: it is marked, everybody is told, and then it is removed. A user that is gone already, has
-// rejoined since, or was to leave for its silence and has broken it, is no error.
+// rejoined since, or was to leave for its silence and has broken it, is no error. Without a join nobody leaves: what is
+// left of a user that has, is cleared.
 func (s *users) Leave(ctx context.Context, r Request, b message.Leave) error {
 	if b.Join == "" {
 		return s.clear(ctx, r, b)
