@@ -27,6 +27,7 @@ down: ## End that fleet; its data stays
 
 test: deps test-js ## Run every test with the race detector, real RabbitMQ and a real browser included
 	go test -race -shuffle=on -timeout=15m ./...
+	go test -shuffle=on -run='EveryStep|AnyInterleaving' ./services/wrapper/internal/session # every step; see race_on_test.go
 
 test-short: ## Run the tests that need nothing installed and little time
 	go test -short -shuffle=on ./...

@@ -122,7 +122,9 @@ func (w *world) drain(queue string) []broker.Message {
 		return nil
 	}
 	must(w.tb, err)
-	mailbox, err := w.broker.OpenMailbox(w.ctx, queue, 10_000)
+	there, err := w.broker.Inspect(w.ctx, queue)
+	must(w.tb, err)
+	mailbox, err := w.broker.OpenMailbox(w.ctx, queue, there.Messages)
 	must(w.tb, err)
 	defer func() { _ = mailbox.Close() }()
 	var list []broker.Message

@@ -36,6 +36,14 @@ func (s *stage) begin(p play) {
 	}
 }
 
+// sample counts the steps of a play. Under the race detector four of five are left out, of each play others.
+type sample int
+
+func (s *sample) out() bool {
+	*s++
+	return underRace && *s%5 != 0
+}
+
 // TestWrapper_DiesAtEveryStep kills the Wrapper that handles a message between every two of its effects. The next one
 // that gets the message makes of it what one that does not die makes of it.
 func TestWrapper_DiesAtEveryStep(t *testing.T) {
@@ -43,8 +51,9 @@ func TestWrapper_DiesAtEveryStep(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			h := newTheatre(t)
 			want, steps := h.undisturbed(p, nil)
+			left := sample(len(p.name))
 			for at, step := range steps {
-				if at > 0 && strings.HasPrefix(step, "before") {
+				if at > 0 && strings.HasPrefix(step, "before") || left.out() {
 					continue // as after the one before it
 				}
 				s := h.newStage()
@@ -84,8 +93,9 @@ func interrupted(t *testing.T, how fate.End, next func(play) []letter) {
 			h := newTheatre(t)
 			want, _ := h.undisturbed(p, next(p))
 			_, steps := h.undisturbed(p, nil)
+			left := sample(len(p.name))
 			for at, step := range steps {
-				if strings.HasPrefix(step, "after") {
+				if strings.HasPrefix(step, "after") || left.out() {
 					continue // it may as well have read what it reads before the next
 				}
 				s := h.newStage()
