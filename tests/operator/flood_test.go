@@ -128,6 +128,9 @@ type flood struct {
 // floodStep is between two messages at one replica: two replicas make ten times the limit of 50 a second.
 const floodStep = 4 * time.Millisecond
 
+// floodPoll is how many messages the user sends between two of its polls.
+const floodPoll = 100
+
 func (f *flood) run(ctx context.Context, base string, replica int) {
 	ticker := time.NewTicker(floodStep)
 	defer ticker.Stop()
@@ -138,6 +141,9 @@ func (f *flood) run(ctx context.Context, base string, replica int) {
 		case <-ticker.C:
 		}
 		f.send(ctx, base, fmt.Sprintf(`{"type":"flood","data":"%d %d"}`, replica, n))
+		if replica == 0 && n%floodPoll == 0 {
+			_, _ = f.user.inbox.Poll(ctx, 0, 1) // who never polls is removed
+		}
 	}
 }
 
