@@ -91,6 +91,22 @@ func (f *fixture) count(id control.SessionID) int {
 	return info.Messages
 }
 
+// askedToLeave takes the first request from a session's queue, which is a leave.
+func (f *fixture) askedToLeave(id control.SessionID) message.Leave {
+	f.t.Helper()
+	mailbox, err := f.broker.OpenMailbox(f.t.Context(), message.SessionQueue(id).Name, 10)
+	f.must(err)
+	defer func() { _ = mailbox.Close() }()
+	asked := <-mailbox.Deliveries()
+	if asked.Type != message.TypeLeave {
+		f.t.Fatalf("asked for %s", asked.Type)
+	}
+	var leave message.Leave
+	f.must(json.Unmarshal(asked.Body, &leave))
+	f.must(asked.Ack())
+	return leave
+}
+
 func TestSweep_AsksSilentUsersToLeave(t *testing.T) {
 	f := newFixture(t)
 	f.insert("s", 0, 0)
@@ -98,14 +114,9 @@ func TestSweep_AsksSilentUsersToLeave(t *testing.T) {
 	f.user("polls", -time.Minute, control.ConnectionDisconnected)
 	f.user("connected", 2*time.Minute, control.ConnectionConnected)
 	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
-	mailbox, err := f.broker.OpenMailbox(t.Context(), message.SessionQueue("s").Name, 10)
-	f.must(err)
-	defer func() { _ = mailbox.Close() }()
-	asked := <-mailbox.Deliveries()
-	var leave message.Leave
-	f.must(json.Unmarshal(asked.Body, &leave))
-	if asked.Type != message.TypeLeave || leave.User != "silent" || leave.Join != "j-silent" || leave.Reason != "timeout" {
-		t.Fatalf("got %s %+v", asked.Type, leave)
+	leave := f.askedToLeave("s")
+	if leave.User != "silent" || leave.Join != "j-silent" || leave.Reason != "timeout" {
+		t.Fatalf("got %+v", leave)
 	}
 	if f.count("s") != 0 {
 		t.Fatal("somebody else was asked too")
@@ -171,14 +182,9 @@ func TestSweep_HasUsersClearedThatAreGone(t *testing.T) {
 	seen := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	f.must(f.store.Presence.Begin(t.Context(), "s", "u", seen))
 	f.sweepFor(time.Minute+time.Second, control.ReplicaReady)
-	mailbox, err := f.broker.OpenMailbox(t.Context(), message.SessionQueue("s").Name, 10)
-	f.must(err)
-	defer func() { _ = mailbox.Close() }()
-	asked := <-mailbox.Deliveries()
-	var gone message.Leave
-	f.must(json.Unmarshal(asked.Body, &gone))
-	if asked.Type != message.TypeLeave || gone.User != "u" || gone.Join != "" || !gone.SeenAt.Equal(seen) {
-		t.Fatalf("got %s %+v", asked.Type, gone)
+	gone := f.askedToLeave("s")
+	if gone.User != "u" || gone.Join != "" || !gone.SeenAt.Equal(seen) {
+		t.Fatalf("got %+v", gone)
 	}
 }
 
